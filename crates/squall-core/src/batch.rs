@@ -1,0 +1,99 @@
+//! Rows that travel together: what an emit appends to and a tuple looks into.
+//!
+//! A batch holds the values of one stream of one task, row after row in one vector. Once it is sent it
+//! is shared and never changes: fan-out, an `all` grouping and a kept tuple all point into it.
+
+use std::sync::Arc;
+
+use crate::fields::Schema;
+use crate::ids::TaskId;
+use crate::value::Value;
+
+/// The rows that one task emitted to one stream between two flushes.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    schema: Arc<Schema>,
+    source: TaskId,
+    values: Vec<Value>,
+    n_rows: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Makes an empty batch of the stream `schema`, as emitted by the task `source`.
+    #[must_use]
+    pub const fn new(schema: Arc<Schema>, source: TaskId) -> Self {
+        Self {
+            schema,
+            source,
+            values: Vec::new(),
+            n_rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Makes room for `n_rows` more rows.
+    pub fn reserve(&mut self, n_rows: usize) {
+        self.values.reserve(n_rows * self.schema.fields.len());
+    }
+
+    /// Moves one row out of `row`, whose length is the number of fields; returns the row's bytes.
+    ///
+    /// The caller has checked the length: a row of another one shifts all that follow.
+    pub fn push(&mut self, row: &mut Vec<Value>) -> usize {
+        debug_assert_eq!(row.len(), self.schema.fields.len());
+        let bytes = row_bytes(row);
+        self.values.append(row);
+        self.n_rows += 1;
+        self.bytes += bytes;
+        bytes
+    }
+
+    /// Returns the values of a row, in the order of the schema's fields.
+    ///
+    /// # Panics
+    /// When `row_idx` is not below [`Batch::len`].
+    #[must_use]
+    pub fn row(&self, row_idx: usize) -> &[Value] {
+        let width = self.schema.fields.len();
+        &self.values[row_idx * width..(row_idx + 1) * width]
+    }
+
+    /// Returns the stream's schema.
+    #[must_use]
+    pub const fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Returns the task that emitted the rows.
+    #[must_use]
+    pub const fn source(&self) -> TaskId {
+        self.source
+    }
+
+    /// Returns the number of rows.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Tells whether there is no row.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.n_rows == 0
+    }
+
+    /// Returns the bytes of all rows, as [`row_bytes`] counts them.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Returns the memory that a row takes: 24 bytes a value and what the values keep outside.
+#[must_use]
+pub fn row_bytes(row: &[Value]) -> usize {
+    row.iter()
+        .map(|value| size_of::<Value>() + value.heap_bytes())
+        .sum()
+}

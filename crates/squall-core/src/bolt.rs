@@ -1,0 +1,93 @@
+//! The step of a topology, as an author writes it.
+
+use crate::context::TaskContext;
+use crate::emitter::Emitter;
+use crate::error::{Result, Verdict};
+use crate::fields::Outputs;
+use crate::ids::MessageId;
+use crate::tuple::Tuple;
+
+/// A step: takes tuples, emits tuples.
+///
+/// One instance serves one task and is never called by two threads at once. Calls that block hold up
+/// their own executor only: the engine moves the others away.
+///
+/// ```
+/// use squall_core::{Bolt, Emitter, Outputs, Result, Tuple};
+///
+/// struct Split;
+///
+/// impl Bolt for Split {
+///     fn outputs(&self) -> Outputs {
+///         Outputs::fields(["word"])
+///     }
+///
+///     fn execute(&mut self, input: &Tuple, out: &mut Emitter<'_>) -> Result<()> {
+///         for word in input.str("sentence")?.split_whitespace() {
+///             out.emit([word])?;
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Bolt: Send {
+    /// Declares the streams that this bolt emits to. Called on instances that never run as well.
+    fn outputs(&self) -> Outputs {
+        Outputs::none()
+    }
+
+    /// Called once before the first tuple.
+    ///
+    /// # Errors
+    /// An error keeps the task from starting; it is tried again with back-off.
+    fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// Takes one tuple. `Ok` acks it, unless it was deferred; emits are anchored to it.
+    ///
+    /// # Errors
+    /// An error fails the tuple's trees; [`crate::ComponentError`] says what else it can ask for.
+    fn execute(&mut self, input: &Tuple, out: &mut Emitter<'_>) -> Result<()>;
+
+    /// Called at the tick interval that the topology declares for the component.
+    ///
+    /// # Errors
+    /// An error is counted and logged; there is no tuple to fail.
+    fn tick(&mut self, out: &mut Emitter<'_>) -> Result<()> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Called after the task's waker was woken: results of asynchronous work are there.
+    ///
+    /// # Errors
+    /// An error is counted and logged; there is no tuple to fail.
+    fn wake(&mut self, out: &mut Emitter<'_>) -> Result<()> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Takes the end of a tree that this bolt began with [`Emitter::tracked`].
+    ///
+    /// # Errors
+    /// An error is counted and logged; there is no tuple to fail.
+    fn verdict(&mut self, id: MessageId, verdict: Verdict, out: &mut Emitter<'_>) -> Result<()> {
+        let _ = (id, verdict, out);
+        Ok(())
+    }
+
+    /// Called when the topology drains and at the end of input, perhaps several times: what the bolt
+    /// has gathered is to be emitted or written now, and the tokens it keeps ended.
+    ///
+    /// # Errors
+    /// An error is counted and logged; there is no tuple to fail.
+    fn flush(&mut self, out: &mut Emitter<'_>) -> Result<()> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Called last, after `flush`; not after a panic.
+    fn close(&mut self) {}
+}
