@@ -19,6 +19,7 @@ mod ids;
 mod key;
 mod metrics;
 mod registry;
+pub mod replay;
 mod spec;
 mod spout;
 mod token;
