@@ -1,5 +1,7 @@
 //! The step of a topology, as an author writes it.
 
+use std::time::Duration;
+
 use crate::context::TaskContext;
 use crate::emitter::Emitter;
 use crate::error::{Result, Verdict};
@@ -51,7 +53,14 @@ pub trait Bolt: Send {
     /// An error fails the tuple's trees; [`crate::ComponentError`] says what else it can ask for.
     fn execute(&mut self, input: &Tuple, out: &mut Emitter<'_>) -> Result<()>;
 
-    /// Called at the tick interval that the topology declares for the component.
+    /// Says how often `tick` is to be called where the topology declares no interval; never by default.
+    /// Asked once, after `prepare`.
+    fn tick_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Called at the tick interval that the topology declares for the component, else at the one that
+    /// [`Bolt::tick_every`] asks for.
     ///
     /// # Errors
     /// An error is counted and logged; there is no tuple to fail.

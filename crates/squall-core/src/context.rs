@@ -27,6 +27,9 @@ pub struct TaskInfo {
     pub n_tasks: usize,
     /// The streams that the component reads.
     pub inputs: Vec<Arc<Schema>>,
+    /// The fields that the component's inputs with a fields or partial-key grouping are grouped by;
+    /// empty where there is no such input, or where two differ.
+    pub key_fields: Vec<Str>,
     /// All components and their tasks, in order.
     pub tasks: Arc<Vec<(ComponentId, Vec<TaskId>)>>,
 }
@@ -160,6 +163,12 @@ impl TaskContext {
     #[must_use]
     pub fn inputs(&self) -> &[Arc<Schema>] {
         &self.info.inputs
+    }
+
+    /// Returns the fields that the inputs are grouped by; empty where none is keyed, or two differ.
+    #[must_use]
+    pub fn key_fields(&self) -> &[Str] {
+        &self.info.key_fields
     }
 
     /// Returns the engine's clock.

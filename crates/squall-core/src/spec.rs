@@ -72,7 +72,7 @@ pub struct BoltSpec {
     /// The streams that it reads.
     #[serde(default)]
     pub inputs: Vec<InputSpec>,
-    /// How often `tick` is called; never when absent.
+    /// How often `tick` is called; when absent, as often as the bolt itself asks for, mostly never.
     #[serde(default)]
     pub tick: Option<HumanDuration>,
     /// Gives each of its executors an OS thread of its own.
