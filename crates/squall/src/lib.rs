@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The façade for authors of topologies: what a program of theirs depends on, and nothing else.
+//!
+//! [`prelude`] has the words, [`testing`] runs components without a cluster, a thread or a sleep.
+
+pub mod prelude;
+pub mod testing;
+
+pub use squall_core::{
+    AckToken, Activity, Bolt, BoltDeclarer, BoxFuture, ByteSize, CheckpointStore, Clock,
+    ComponentError, ComponentId, CustomGrouping, DeclareError, EmitError, Emitter, Entry, Failure,
+    FailureReason, Fence, Grouping, HumanDuration, ManualClock, MessageId, Metric, Metrics, Moment,
+    Outputs, Registry, Remediable, Remedy, Result, Settings, Spawner, Spout, SpoutDeclarer,
+    SpoutEmitter, StoreError, Str, StreamId, TaskContext, TaskId, TopologyBuilder, TopologySpec,
+    Tuple, Value, Verdict, Write, replay,
+};
