@@ -1,0 +1,150 @@
+//! How a stream is named and reached.
+
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Builder, Credentials, Region};
+
+/// The region of an endpoint on this machine, where none was given: emulators take any.
+const LOCAL_REGION: &str = "us-east-1";
+/// How long one call may take: a page of 10 MiB over a slow line.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where Kinesis is. Credentials come from the standard AWS chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// The endpoint's URL; the region's own when absent.
+    pub endpoint_url: Option<String>,
+    /// The region; the standard AWS chain's when absent.
+    pub region: Option<String>,
+}
+
+/// A stream, by name or by ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamRef {
+    /// A stream of the caller's account in the connection's region.
+    Name(String),
+    /// Any stream.
+    Arn(String),
+}
+
+impl StreamRef {
+    /// Reads a name or an ARN.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("arn:") {
+            Self::Arn(text.to_owned())
+        } else {
+            Self::Name(text.to_owned())
+        }
+    }
+
+    /// Returns the stream's name, without what an ARN has before it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Arn(arn) => arn.rsplit('/').next().unwrap_or(arn),
+        }
+    }
+}
+
+impl Connection {
+    /// Makes a client. With `retries` the SDK repeats failed calls by itself, which suits tools.
+    pub(crate) async fn client(&self, retries: bool) -> Client {
+        let retry = if retries {
+            RetryConfig::standard()
+        } else {
+            RetryConfig::disabled()
+        };
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(CALL_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build();
+        let mut config = match &self.endpoint_url {
+            Some(url) if is_plain_loopback(url) && !has_credentials_in_environment() => {
+                self.without_credentials()
+            }
+            _ => self.by_standard_chain().await,
+        };
+        if let Some(url) = &self.endpoint_url {
+            config = config.endpoint_url(url);
+        }
+        Client::from_conf(config.retry_config(retry).timeout_config(timeouts).build())
+    }
+
+    async fn by_standard_chain(&self) -> Builder {
+        let mut loader = aws_config::from_env();
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        Builder::from(&loader.load().await)
+    }
+
+    /// An emulator on this machine checks no signature: any key will do, and none has to be set up.
+    fn without_credentials(&self) -> Builder {
+        let region = self.region.as_deref().unwrap_or(LOCAL_REGION);
+        Builder::new()
+            .behavior_version_latest()
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(Credentials::new("local", "local", None, None, "loopback"))
+    }
+}
+
+fn has_credentials_in_environment() -> bool {
+    ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// Tells whether a URL names this machine, without TLS.
+pub(crate) fn is_plain_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if let Some(rest) = authority.strip_prefix("[::1]") {
+        return rest.is_empty() || rest.starts_with(':');
+    }
+    let host = authority.split(':').next().unwrap_or(authority);
+    let address = host.parse::<std::net::Ipv4Addr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for url in [
+            "http://127.0.0.1:4567",
+            "http://127.8.0.1",
+            "http://localhost:1/x",
+            "http://[::1]:80/",
+        ] {
+            assert!(is_plain_loopback(url), "{url}");
+        }
+        for url in [
+            "https://127.0.0.1:4567",
+            "http://127.0.0.1.example.com",
+            "http://localhost@example.com/",
+            "http://[::1]example.com",
+            "http://10.0.0.1",
+            "127.0.0.1",
+        ] {
+            assert!(!is_plain_loopback(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_named_by_name_or_arn() {
+        let arn = "arn:aws:kinesis:eu-west-1:111122223333:stream/clicks";
+        assert_eq!(StreamRef::parse(arn), StreamRef::Arn(arn.to_owned()));
+        assert_eq!(StreamRef::parse(arn).name(), "clicks");
+        assert_eq!(StreamRef::parse("clicks").name(), "clicks");
+    }
+}
