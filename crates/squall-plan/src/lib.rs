@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Pure functions from a declared topology to a plan of tasks.
+
+mod declare;
+mod layout;
+mod path;
+mod problem;
+mod report;
+mod validate;
+
+pub use declare::{
+    Declared, MAX_DEPTH, MAX_INPUT_BYTES, MAX_NODES, MAX_TEXT_BYTES, SourceFile, Sources, declare,
+};
+pub use layout::{ComponentLayout, InputLayout, Kind, Layout, Signatures};
+pub use problem::{Origin, Place, Problem, Problems, Severity, Snippet};
+pub use validate::{Checked, MAX_TASKS, check};

@@ -1,0 +1,115 @@
+//! Inputs and their groupings: `clicks`, or `{ from: parse/late, grouping: { fields: [referrer] } }`.
+
+use squall_core::{Grouping, InputSpec, Str};
+
+use crate::declare::node::Kind;
+use crate::declare::source::Point;
+use crate::problem::{did_you_mean, list, quote};
+
+use super::Reader;
+use super::cursor::Cursor;
+use super::value::as_list;
+
+/// The keys of an input.
+const KEYS: [&str; 2] = ["from", "grouping"];
+
+/// The groupings that are one word.
+const WORDS: [(&str, Grouping); 6] = [
+    ("shuffle", Grouping::Shuffle),
+    ("local-or-shuffle", Grouping::LocalOrShuffle),
+    ("global", Grouping::Global),
+    ("all", Grouping::All),
+    ("none", Grouping::None),
+    ("direct", Grouping::Direct),
+];
+
+/// The groupings that need to be told more.
+const MAPS: [&str; 3] = ["fields", "partial-key", "custom"];
+
+/// How those look.
+const EXAMPLES: &str = "{ fields: [a] }, { partial-key: [a] } or { custom: name }";
+
+impl Reader<'_, '_> {
+    /// Reads one input; none where its source can't be read.
+    pub(super) fn input(&mut self, at: &Cursor<'_>) -> Option<InputSpec> {
+        if !at.is_map() {
+            let from = self.text(at)?;
+            return Some(InputSpec::from_text(&from, Grouping::default()));
+        }
+        self.known_keys(at, &KEYS);
+        let grouping = at.given("grouping").and_then(|at| self.grouping(&at));
+        let Some(from) = at.given("from") else {
+            let help = "name a component, or a component and its stream: `from: parse/late`";
+            let message = "the input has no `from`";
+            self.reporter
+                .error(&at.path, Point::Value, message, Some(help.to_owned()));
+            return None;
+        };
+        let from = self.text(&from)?;
+        Some(InputSpec::from_text(&from, grouping.unwrap_or_default()))
+    }
+
+    fn grouping(&mut self, at: &Cursor<'_>) -> Option<Grouping> {
+        match &at.node.kind {
+            Kind::Bad => None,
+            Kind::Map(_) => self.grouping_map(at),
+            Kind::List(_) => {
+                self.expected("a grouping", at, Some(format!("write {EXAMPLES}")));
+                None
+            }
+            Kind::Scalar(scalar) => {
+                let word = &scalar.text;
+                let known = WORDS.into_iter().find(|(name, _)| name == word);
+                if known.is_none() {
+                    self.unknown_grouping(word, at, Point::Value);
+                }
+                known.map(|(_, grouping)| grouping)
+            }
+        }
+    }
+
+    fn grouping_map(&mut self, at: &Cursor<'_>) -> Option<Grouping> {
+        let pairs = at.pairs();
+        let [(name, value)] = pairs.as_slice() else {
+            let found = list(pairs.iter().map(|(name, _)| *name));
+            let message = format!("expected one grouping, found: {found}");
+            self.reporter.error(
+                &at.path,
+                Point::Value,
+                message,
+                Some(format!("write {EXAMPLES}")),
+            );
+            return None;
+        };
+        match *name {
+            "fields" => self.fields(value).map(Grouping::Fields),
+            "partial-key" => self.fields(value).map(Grouping::PartialKey),
+            "custom" => self.text(value).map(Grouping::Custom),
+            _ => {
+                self.unknown_grouping(name, value, Point::Key);
+                None
+            }
+        }
+    }
+
+    fn unknown_grouping(&mut self, word: &str, at: &Cursor<'_>, point: Point) {
+        let (message, help) = if MAPS.contains(&word) {
+            let message = format!("the grouping {} lacks its argument", quote(word));
+            (message, format!("write {EXAMPLES}"))
+        } else {
+            let names = WORDS.iter().map(|(name, _)| *name).chain(MAPS);
+            let message = format!("unknown grouping {}", quote(word));
+            (message, did_you_mean(word, "groupings", names))
+        };
+        self.reporter.error(&at.path, point, message, Some(help));
+    }
+
+    /// Reads the fields of a key. One that can't be read is reported, and the others are still looked up.
+    fn fields(&mut self, at: &Cursor<'_>) -> Option<Vec<Str>> {
+        let Some(items) = at.items() else {
+            self.expected("a list of fields", at, as_list(at));
+            return None;
+        };
+        Some(items.iter().filter_map(|item| self.text(item)).collect())
+    }
+}

@@ -1,0 +1,78 @@
+//! Reports what is wrong at a path, with the place that the path was written at.
+
+use crate::declare::{Point, SourceMap};
+use crate::path::Path;
+use crate::problem::{Origin, Problem, Problems, Severity};
+use crate::validate::Misfit;
+
+/// Collects problems of one topology.
+pub(crate) struct Reporter<'a> {
+    map: &'a SourceMap,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Reporter<'a> {
+    /// Makes a reporter that looks places up in `map`.
+    pub(crate) const fn new(map: &'a SourceMap, problems: &'a mut Problems) -> Self {
+        Self { map, problems }
+    }
+
+    /// Reports what keeps the topology from running.
+    pub(crate) fn error(
+        &mut self,
+        path: &Path,
+        point: Point,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let problem = self.problem(Severity::Error, (path, point), message.into(), help);
+        self.problems.push(problem);
+    }
+
+    /// Reports what is probably not meant.
+    pub(crate) fn warning(
+        &mut self,
+        path: &Path,
+        point: Point,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let problem = self.problem(Severity::Warning, (path, point), message.into(), help);
+        self.problems.push(problem);
+    }
+
+    /// Reports what doesn't fit in a config that stands at `base`.
+    pub(crate) fn misfit(&mut self, base: &Path, misfit: Misfit) {
+        let at = (&base.join(&misfit.path), misfit.point);
+        let problem = self.problem(misfit.severity, at, misfit.message, misfit.help);
+        self.problems.push(problem);
+    }
+
+    /// Tells whether what stands at a path came from a `--set`.
+    pub(crate) fn is_set(&self, path: &Path) -> bool {
+        matches!(self.map.locate(path, Point::Key).1, Origin::Set(_))
+    }
+
+    /// Tells whether anything was found that keeps the topology from running.
+    pub(crate) const fn has_errors(&self) -> bool {
+        self.problems.has_errors()
+    }
+
+    fn problem(
+        &self,
+        severity: Severity,
+        (path, point): (&Path, Point),
+        message: String,
+        help: Option<String>,
+    ) -> Problem {
+        let (place, origin) = self.map.locate(path, point);
+        Problem {
+            severity,
+            message,
+            path: path.to_string(),
+            place,
+            origin,
+            help,
+        }
+    }
+}
