@@ -24,6 +24,7 @@ use crate::validate::validate;
 pub use limits::{MAX_DEPTH, MAX_INPUT_BYTES, MAX_NODES, MAX_TEXT_BYTES};
 pub use source::{SourceFile, Sources};
 
+pub(crate) use read::{BOLT_KEYS, GROUPING_WORDS, INPUT_KEYS, SPOUT_KEYS, TOPOLOGY_KEYS};
 pub(crate) use scalar::describe;
 pub(crate) use source::{Point, SourceMap};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use squall_core::{ComponentId, Grouping, InputSpec, Outputs, StreamId, TaskId, TopologySpec};
+use squall_core::{ComponentId, Grouping, InputSpec, Outputs, Str, StreamId, TaskId, TopologySpec};
 
 /// What each component emits, found by building one instance of each.
 pub type Signatures = IndexMap<ComponentId, Outputs>;
@@ -87,6 +87,22 @@ impl ComponentLayout {
     #[must_use]
     pub fn n_tasks(&self) -> usize {
         self.tasks.len()
+    }
+
+    /// Returns the fields that the inputs are grouped by; empty where none is, or two differ.
+    #[must_use]
+    pub fn key_fields(&self) -> Vec<Str> {
+        let mut keys = self
+            .inputs
+            .iter()
+            .filter_map(|input| match &input.grouping {
+                Grouping::Fields(fields) | Grouping::PartialKey(fields) => Some(fields),
+                _ => None,
+            });
+        match keys.next() {
+            Some(first) if keys.all(|other| other == first) => first.clone(),
+            _ => Vec::new(),
+        }
     }
 }
 

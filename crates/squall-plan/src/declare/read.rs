@@ -22,6 +22,9 @@ use super::source::{Point, SourceMap};
 
 use cursor::Cursor;
 
+pub(crate) use component::{BOLT_KEYS, SPOUT_KEYS};
+pub(crate) use grouping::{GROUPING_WORDS, INPUT_KEYS};
+
 /// A topology as far as it could be read.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -32,7 +35,7 @@ pub(crate) struct Draft {
 }
 
 /// The keys of a topology file.
-const KEYS: [&str; 4] = ["name", "settings", "spouts", "bolts"];
+pub(crate) const TOPOLOGY_KEYS: [&str; 4] = ["name", "settings", "spouts", "bolts"];
 
 /// Stands for a name that can't be read.
 const UNNAMED: Str = Str::new_static("unnamed");
@@ -105,7 +108,7 @@ struct Reader<'a, 'r> {
 
 impl Reader<'_, '_> {
     fn topology(&mut self, root: &Cursor<'_>) {
-        self.known_keys(root, &KEYS);
+        self.known_keys(root, &TOPOLOGY_KEYS);
         // Whatever is wrong with the name is reported here; one that passes keeps later checks quiet.
         self.draft.spec.name = match root.given("name") {
             Some(name) => self.text(&name).unwrap_or(UNNAMED),

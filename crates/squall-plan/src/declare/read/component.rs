@@ -14,10 +14,10 @@ use super::cursor::Cursor;
 use super::value::as_list;
 
 /// The keys of a spout.
-const SPOUT_KEYS: [&str; 4] = ["type", "parallelism", "config", "dedicated"];
+pub(crate) const SPOUT_KEYS: [&str; 4] = ["type", "parallelism", "config", "dedicated"];
 
 /// The keys of a bolt.
-const BOLT_KEYS: [&str; 6] = [
+pub(crate) const BOLT_KEYS: [&str; 6] = [
     "type",
     "parallelism",
     "config",

@@ -11,10 +11,10 @@ use super::cursor::Cursor;
 use super::value::as_list;
 
 /// The keys of an input.
-const KEYS: [&str; 2] = ["from", "grouping"];
+pub(crate) const INPUT_KEYS: [&str; 2] = ["from", "grouping"];
 
 /// The groupings that are one word.
-const WORDS: [(&str, Grouping); 6] = [
+pub(crate) const GROUPING_WORDS: [(&str, Grouping); 6] = [
     ("shuffle", Grouping::Shuffle),
     ("local-or-shuffle", Grouping::LocalOrShuffle),
     ("global", Grouping::Global),
@@ -36,7 +36,7 @@ impl Reader<'_, '_> {
             let from = self.text(at)?;
             return Some(InputSpec::from_text(&from, Grouping::default()));
         }
-        self.known_keys(at, &KEYS);
+        self.known_keys(at, &INPUT_KEYS);
         let grouping = at.given("grouping").and_then(|at| self.grouping(&at));
         let Some(from) = at.given("from") else {
             let help = "name a component, or a component and its stream: `from: parse/late`";
@@ -59,7 +59,7 @@ impl Reader<'_, '_> {
             }
             Kind::Scalar(scalar) => {
                 let word = &scalar.text;
-                let known = WORDS.into_iter().find(|(name, _)| name == word);
+                let known = GROUPING_WORDS.into_iter().find(|(name, _)| name == word);
                 if known.is_none() {
                     self.unknown_grouping(word, at, Point::Value);
                 }
@@ -97,7 +97,7 @@ impl Reader<'_, '_> {
             let message = format!("the grouping {} lacks its argument", quote(word));
             (message, format!("write {EXAMPLES}"))
         } else {
-            let names = WORDS.iter().map(|(name, _)| *name).chain(MAPS);
+            let names = GROUPING_WORDS.iter().map(|(name, _)| *name).chain(MAPS);
             let message = format!("unknown grouping {}", quote(word));
             (message, did_you_mean(word, "groupings", names))
         };
