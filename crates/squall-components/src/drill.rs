@@ -40,6 +40,7 @@ pub struct DrillConfig {
     pub action: Action,
     /// Which share of the tuples is chosen, from 0 to 1. Default 1.
     #[serde(default = "all")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub rate: f64,
     /// Chooses only among tuples with this text in one of their fields. Default: among all.
     #[serde(default)]

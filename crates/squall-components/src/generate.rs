@@ -222,6 +222,12 @@ impl Spout for Generate {
         }
     }
 
+    fn held(&mut self, id: MessageId) {
+        if let Some(running) = &mut self.running {
+            running.messages.held(id);
+        }
+    }
+
     fn activate(&mut self) {
         // What a deactivated topology didn't ask for isn't overdue.
         if let Some(running) = &mut self.running {

@@ -290,6 +290,10 @@ impl<S: Spout> SpoutHarness<S> {
         self.spout.ack(MessageId(self.ids[id]));
     }
 
+    pub(crate) fn held(&mut self, id: usize) {
+        self.spout.held(MessageId(self.ids[id]));
+    }
+
     pub(crate) fn fail(&mut self, id: usize, reason: FailureReason) {
         let why = Failure::new(reason, None, "no luck");
         self.spout.fail(MessageId(self.ids[id]), &why);

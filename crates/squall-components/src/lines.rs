@@ -124,6 +124,12 @@ impl Spout for Lines {
             open.messages.fail(id, why);
         }
     }
+
+    fn held(&mut self, id: MessageId) {
+        if let Some(open) = &mut self.open {
+            open.messages.held(id);
+        }
+    }
 }
 
 fn row((line, number): &(Str, i64)) -> [Value; 2] {

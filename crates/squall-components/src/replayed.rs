@@ -108,6 +108,12 @@ impl<T> Replayed<T> {
             .set(i64::try_from(exhausted).unwrap_or(i64::MAX));
     }
 
+    /// Hears that a window keeps a message: it makes room for others.
+    pub(crate) fn held(&mut self, id: MessageId) {
+        // The body stays: it is small, and the engine bounds what is held.
+        self.pending.held(id);
+    }
+
     fn send(&mut self, id: MessageId, row: impl IntoRow, out: &mut SpoutEmitter<'_>) -> Result<()> {
         let sent = out.tracked(id).emit(row);
         if let Err(error) = &sent {

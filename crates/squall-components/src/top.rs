@@ -25,6 +25,7 @@ const MAX_N: usize = 1000;
 #[serde(default, deny_unknown_fields)]
 pub struct TopConfig {
     /// How many keys, from 1 to 1000. Default 10.
+    #[schemars(range(min = 1, max = 1000))]
     pub n: usize,
     /// The field that holds the key. Default `key`.
     pub key: String,

@@ -92,13 +92,19 @@ fn a_failed_row_comes_again_as_it_was() {
 }
 
 #[test]
-fn stops_at_the_bound_of_what_is_in_flight_and_goes_on_after_an_ack() {
+fn stops_at_the_bound_of_what_is_in_flight_and_goes_on_when_there_is_room() {
     let mut generate = generate(serde_json::json!({ "replay": { "max_items": 2 } }));
     generate.open().unwrap();
     assert_eq!(rows(&mut generate).len(), 2);
     assert_eq!(generate.next_tuple().unwrap(), Activity::Idle);
     generate.ack(0);
-    assert_eq!(rows(&mut generate), [[Value::from(2)]]);
+    assert_eq!(rows(&mut generate), [[Value::from(2)]], "one was acked");
+    generate.held(1);
+    assert_eq!(
+        rows(&mut generate),
+        [[Value::from(3)]],
+        "one is a window's now"
+    );
 }
 
 #[test]
