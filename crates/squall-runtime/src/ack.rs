@@ -1,0 +1,9 @@
+//! Acking: the ledger that each owner of roots keeps, and the lanes on which contributions reach it.
+
+mod desk;
+mod lane;
+mod ledger;
+
+pub(crate) use desk::TokenDesk;
+pub(crate) use lane::{Inbox, Lanes};
+pub use ledger::{Contribution, Ended, Ledger, Load, Outcome, Word};

@@ -1,0 +1,269 @@
+//! The lanes on which contributions travel from the tasks that execute to the task that owns the root.
+//!
+//! A lane never blocks. What the owner's inbox can't take stays with the sender and is merged by root,
+//! so that a lane holds at most one XOR for each live root of its owner.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use foldhash::fast::RandomState;
+
+use squall_core::engine::RootId;
+
+use super::{Contribution, Word};
+use crate::bell::Bell;
+use crate::mutation::{self, Mutation};
+
+/// How many batches of contributions an inbox takes before its senders keep and merge them.
+const INBOX_BATCHES: usize = 256;
+
+/// How many contributions a lane keeps before it merges them by root.
+const MERGE_ABOVE: usize = 4096;
+
+/// Where the contributions to one owner's roots arrive.
+pub(crate) struct Inbox {
+    sender: Sender<Vec<Contribution>>,
+    receiver: Receiver<Vec<Contribution>>,
+    /// From tokens, which may end on any thread. Bounded by the number of live tokens, each of which
+    /// says at most three words for each of its roots.
+    from_tokens: Mutex<Vec<Contribution>>,
+    bell: Arc<Bell>,
+}
+
+impl Inbox {
+    /// Makes the inbox of the task that `bell` wakes.
+    pub(crate) fn new(bell: Arc<Bell>) -> Self {
+        let (sender, receiver) = bounded(INBOX_BATCHES);
+        Self {
+            sender,
+            receiver,
+            from_tokens: Mutex::new(Vec::new()),
+            bell,
+        }
+    }
+
+    /// Takes a contribution from a token, on any thread. Never blocks for longer than a push.
+    pub(crate) fn push(&self, contribution: Contribution) {
+        self.from_tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(contribution);
+        self.bell.ring();
+    }
+
+    /// Hands over a batch, or gives it back when the inbox is full.
+    pub(crate) fn try_send(&self, batch: Vec<Contribution>) -> Result<(), Vec<Contribution>> {
+        match self.sender.try_send(batch) {
+            Ok(()) => {
+                self.bell.ring();
+                Ok(())
+            }
+            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => Err(batch),
+        }
+    }
+
+    /// Takes all that has arrived and calls `apply` with each contribution.
+    pub(crate) fn drain(&self, mut apply: impl FnMut(Contribution)) {
+        while let Ok(batch) = self.receiver.try_recv() {
+            batch.into_iter().for_each(&mut apply);
+        }
+        let tokens = std::mem::take(
+            &mut *self
+                .from_tokens
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        tokens.into_iter().for_each(apply);
+    }
+}
+
+/// One task's lanes to all owners of roots.
+pub(crate) struct Lanes {
+    inboxes: Arc<[Inbox]>,
+    lanes: Vec<Lane>,
+    dirty: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Lane {
+    kept: Vec<Contribution>,
+    /// Merging again pays once the lane has grown past this.
+    merge_above: usize,
+}
+
+impl Lanes {
+    /// Makes the lanes to the inboxes of all tasks, indexed by task id.
+    pub(crate) fn new(inboxes: Arc<[Inbox]>) -> Self {
+        let lanes = inboxes
+            .iter()
+            .map(|_| Lane {
+                kept: Vec::new(),
+                merge_above: MERGE_ABOVE,
+            })
+            .collect();
+        Self {
+            inboxes,
+            lanes,
+            dirty: Vec::new(),
+        }
+    }
+
+    /// Adds a word to a root's lane; [`Lanes::flush`] sends it.
+    pub(crate) fn push(&mut self, root: RootId, word: Word) {
+        let RootId {
+            task,
+            slot,
+            generation,
+        } = root;
+        if mutation::is_on(Mutation::DropContribution) && slot == 3 && matches!(word, Word::Xor(_))
+        {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(task.idx()) else {
+            return;
+        };
+        if lane.kept.is_empty() {
+            self.dirty.push(task.0);
+        }
+        // Tuples of one tree mostly follow each other: the cheap half of the merging.
+        if let (
+            Some(Contribution {
+                slot: s,
+                generation: g,
+                word: Word::Xor(kept),
+            }),
+            Word::Xor(xor),
+        ) = (lane.kept.last_mut(), &word)
+            && *s == slot
+            && *g == generation
+        {
+            *kept ^= xor;
+            return;
+        }
+        lane.kept.push(Contribution {
+            slot,
+            generation,
+            word,
+        });
+        if lane.kept.len() > lane.merge_above {
+            lane.merge();
+        }
+    }
+
+    /// Sends what the lanes hold. Returns false if an inbox was full: call again soon.
+    pub(crate) fn flush(&mut self) -> bool {
+        let (inboxes, lanes) = (&self.inboxes, &mut self.lanes);
+        self.dirty.retain(|task| {
+            let lane = &mut lanes[*task as usize];
+            match inboxes[*task as usize].try_send(std::mem::take(&mut lane.kept)) {
+                Ok(()) => {
+                    lane.merge_above = MERGE_ABOVE;
+                    false
+                }
+                Err(kept) => {
+                    lane.kept = kept;
+                    true
+                }
+            }
+        });
+        self.dirty.is_empty()
+    }
+}
+
+impl Lane {
+    /// Merges the XORs of each root into one; other words keep their place behind them.
+    fn merge(&mut self) {
+        let mut merged: HashMap<(u32, u64), usize, RandomState> = HashMap::default();
+        let mut kept: Vec<Contribution> = Vec::with_capacity(self.kept.len() / 2);
+        for contribution in self.kept.drain(..) {
+            let Word::Xor(xor) = contribution.word else {
+                kept.push(contribution);
+                continue;
+            };
+            let key = (contribution.slot, contribution.generation);
+            match merged.get(&key).and_then(|at| kept.get_mut(*at)) {
+                Some(Contribution {
+                    word: Word::Xor(known),
+                    ..
+                }) => *known ^= xor,
+                _ => {
+                    merged.insert(key, kept.len());
+                    kept.push(contribution);
+                }
+            }
+        }
+        self.kept = kept;
+        self.merge_above = MERGE_ABOVE.max(2 * self.kept.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_core::TaskId;
+
+    use super::*;
+
+    fn lanes() -> (Lanes, Arc<[Inbox]>) {
+        let inboxes: Arc<[Inbox]> = Arc::from(vec![Inbox::new(Bell::silent())]);
+        (Lanes::new(inboxes.clone()), inboxes)
+    }
+
+    fn root(slot: u32) -> RootId {
+        RootId {
+            task: TaskId(0),
+            slot,
+            generation: 1,
+        }
+    }
+
+    fn drain(inbox: &Inbox) -> Vec<(u32, u64)> {
+        let mut drained = Vec::new();
+        inbox.drain(|contribution| match contribution.word {
+            Word::Xor(xor) => drained.push((contribution.slot, xor)),
+            other => panic!("unexpected {other:?}"),
+        });
+        drained
+    }
+
+    #[test]
+    fn neighbours_of_one_root_travel_as_one() {
+        let (mut lanes, inboxes) = lanes();
+        for xor in [1, 2, 4] {
+            lanes.push(root(0), Word::Xor(xor));
+        }
+        lanes.push(root(1), Word::Xor(8));
+        assert!(lanes.flush());
+        assert_eq!(drain(&inboxes[0]), [(0, 7), (1, 8)]);
+    }
+
+    #[test]
+    fn a_full_inbox_loses_nothing_and_the_lane_stays_bounded() {
+        let (mut lanes, inboxes) = lanes();
+        let n_rounds = 5000u64;
+        for round in 0..n_rounds {
+            for slot in 0..10 {
+                lanes.push(root(slot), Word::Xor(1 << (round % 64)));
+            }
+            lanes.flush();
+        }
+        assert!(!lanes.flush(), "the inbox is full");
+        assert!(
+            lanes.lanes[0].kept.len() <= MERGE_ABOVE + 1,
+            "{}",
+            lanes.lanes[0].kept.len()
+        );
+        let mut sums = [0u64; 10];
+        while !lanes.dirty.is_empty() {
+            drain(&inboxes[0])
+                .into_iter()
+                .for_each(|(slot, xor)| sums[slot as usize] ^= xor);
+            lanes.flush();
+        }
+        drain(&inboxes[0])
+            .into_iter()
+            .for_each(|(slot, xor)| sums[slot as usize] ^= xor);
+        let expected = (0..n_rounds).fold(0, |sum, round| sum ^ (1 << (round % 64)));
+        assert_eq!(sums, [expected; 10]);
+    }
+}

@@ -1,0 +1,167 @@
+//! The edges between tasks: one for each pair of a component and a task that reads it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use squall_core::{Registry, Schema, Settings, TaskId};
+use squall_plan::{ComponentLayout, InputLayout, Layout};
+
+use crate::bell::Bell;
+use crate::edge::Edge;
+use crate::group::Router;
+use crate::output::{StreamOut, Subscription, Target};
+use crate::services::StartError;
+use crate::task::Input;
+
+/// All edges of a topology.
+pub(crate) struct Wiring {
+    /// By emitting component and reading task.
+    edges: BTreeMap<(usize, TaskId), Wire>,
+}
+
+struct Wire {
+    edge: Arc<Edge>,
+    n_senders: usize,
+    /// Only the emitter's task with the reader's own index sends on it.
+    fused: bool,
+}
+
+impl Wiring {
+    pub(crate) fn new(layout: &Layout, settings: &Settings, bells: &[Arc<Bell>]) -> Self {
+        let mut edges = BTreeMap::new();
+        for reader in &layout.components {
+            for input in &reader.inputs {
+                let emitter = input.from;
+                let mut inputs = reader.inputs.iter().filter(|input| input.from == emitter);
+                let fused = inputs.clone().all(|input| input.fused);
+                let feedback = inputs.any(|input| input.feedback);
+                for task in reader.task_ids() {
+                    edges.entry((emitter, task)).or_insert_with(|| {
+                        let bell = bells[task.idx()].clone();
+                        let (batches, bytes) = (
+                            settings.edge_batches as usize,
+                            settings.edge_bytes.as_usize(),
+                        );
+                        Wire {
+                            edge: Arc::new(Edge::new(batches.max(1), bytes, feedback, bell)),
+                            n_senders: if fused {
+                                1
+                            } else {
+                                layout.components[emitter].n_tasks()
+                            },
+                            fused,
+                        }
+                    });
+                }
+            }
+        }
+        Self { edges }
+    }
+
+    /// Returns what a task reads.
+    pub(crate) fn inputs_of(&self, task: TaskId) -> Vec<Input> {
+        let edges = self.edges.iter().filter(|((_, reader), _)| *reader == task);
+        edges
+            .map(|(_, wire)| Input {
+                edge: wire.edge.clone(),
+                n_senders: wire.n_senders,
+            })
+            .collect()
+    }
+
+    /// Returns the streams of one task and where they lead.
+    pub(crate) fn outputs_of(
+        &self,
+        layout: &Layout,
+        emitter_idx: usize,
+        task_idx: usize,
+        schemas: &[Arc<Schema>],
+        registry: &Registry,
+    ) -> Result<(Vec<StreamOut>, Vec<Target>), StartError> {
+        let emitter = &layout.components[emitter_idx];
+        let source = TaskId(emitter.tasks.start + u32::try_from(task_idx).unwrap_or(u32::MAX));
+        let mut targets = Vec::new();
+        let mut target_of = BTreeMap::new();
+        for ((_, reader), wire) in self
+            .edges
+            .iter()
+            .filter(|((from, _), _)| *from == emitter_idx)
+        {
+            if !wire.fused || index_of(layout, *reader) == Some(task_idx) {
+                target_of.insert(*reader, targets.len());
+                targets.push(Target::new(wire.edge.clone()));
+            }
+        }
+        let mut streams: Vec<StreamOut> = schemas
+            .iter()
+            .map(|schema| StreamOut::new(schema.clone(), source, Vec::new()))
+            .collect();
+        for reader in &layout.components {
+            for input in reader
+                .inputs
+                .iter()
+                .filter(|input| input.from == emitter_idx)
+            {
+                let Some(stream) = streams
+                    .iter_mut()
+                    .find(|stream| stream.schema.stream == input.stream)
+                else {
+                    return Err(no_stream(reader, emitter, input));
+                };
+                let custom = |name: &str| registry.build_grouping(name);
+                let router = Router::new(
+                    &input.grouping,
+                    &stream.schema,
+                    reader.n_tasks(),
+                    task_idx,
+                    input.fused,
+                    custom,
+                )
+                .map_err(|source| StartError::Grouping {
+                    reader: reader.id.to_string(),
+                    emitter: emitter.id.to_string(),
+                    source,
+                })?;
+                // A fused task has one target; its router names no other.
+                let target = |task| (task, target_of.get(&task).copied().unwrap_or(usize::MAX));
+                let readers = reader.task_ids().map(target).collect();
+                stream.subscriptions.push(Subscription { router, readers });
+            }
+        }
+        Ok((streams, targets))
+    }
+}
+
+/// The schemas of the streams that a component reads, in the order of its inputs.
+pub(crate) fn schemas_read_by(layout: &Layout, reader: &ComponentLayout) -> Vec<Arc<Schema>> {
+    let schema = |input: &InputLayout| {
+        let emitter = &layout.components[input.from];
+        let fields = emitter.outputs.get(input.stream.as_str())?;
+        Some(Schema::new(
+            emitter.id.clone(),
+            input.stream.clone(),
+            fields.to_vec(),
+        ))
+    };
+    reader.inputs.iter().filter_map(schema).collect()
+}
+
+fn index_of(layout: &Layout, task: TaskId) -> Option<usize> {
+    let component = layout
+        .components
+        .iter()
+        .find(|component| component.tasks.contains(&task.0))?;
+    Some((task.0 - component.tasks.start) as usize)
+}
+
+fn no_stream(
+    reader: &ComponentLayout,
+    emitter: &ComponentLayout,
+    input: &InputLayout,
+) -> StartError {
+    StartError::NoStream {
+        reader: reader.id.to_string(),
+        emitter: emitter.id.to_string(),
+        stream: input.stream.to_string(),
+    }
+}

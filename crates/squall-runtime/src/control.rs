@@ -1,0 +1,185 @@
+//! What all tasks of a running topology share: its phase, and who is still there.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use squall_core::Moment;
+
+use crate::bell::Bell;
+use crate::stats::TopologyState;
+
+/// What a topology is doing, in the order in which phases may follow each other; only the first two
+/// alternate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Spouts are asked for tuples.
+    Active,
+    /// Spouts aren't asked.
+    Inactive,
+    /// Spouts aren't asked; tasks end when nothing is pending.
+    Draining,
+    /// Tasks end at once.
+    Forced,
+}
+
+/// The shared state. All changes ring every bell.
+pub(crate) struct Control {
+    phase: AtomicU8,
+    drain_deadline: AtomicU64,
+    n_unfinished_spouts: AtomicUsize,
+    n_live_spouts: AtomicUsize,
+    n_live_tasks: AtomicUsize,
+    held_bytes: AtomicUsize,
+    failure: Mutex<Option<String>>,
+    ended: Condvar,
+    bells: Vec<Arc<Bell>>,
+}
+
+impl Control {
+    pub(crate) fn new(bells: Vec<Arc<Bell>>, n_spouts: usize) -> Self {
+        Self {
+            phase: AtomicU8::new(0),
+            drain_deadline: AtomicU64::new(u64::MAX),
+            n_unfinished_spouts: AtomicUsize::new(n_spouts),
+            n_live_spouts: AtomicUsize::new(n_spouts),
+            n_live_tasks: AtomicUsize::new(bells.len()),
+            held_bytes: AtomicUsize::new(0),
+            failure: Mutex::new(None),
+            ended: Condvar::new(),
+            bells,
+        }
+    }
+
+    /// Returns the phase at `now`: draining turns to forced at its deadline.
+    pub(crate) fn phase(&self, now: Moment) -> Phase {
+        match self.phase.load(Ordering::SeqCst) {
+            0 => Phase::Active,
+            1 => Phase::Inactive,
+            2 if now < self.drain_deadline() => Phase::Draining,
+            _ => Phase::Forced,
+        }
+    }
+
+    /// Returns when draining turns to forced.
+    pub(crate) fn drain_deadline(&self) -> Moment {
+        Moment::from_nanos(self.drain_deadline.load(Ordering::SeqCst))
+    }
+
+    /// Moves on to `phase`; from draining there is no way back.
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        let to = phase as u8;
+        let moved = self
+            .phase
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |from| {
+                (from < 2 || to > from).then_some(to)
+            });
+        if moved.is_ok() {
+            self.ring_all();
+        }
+    }
+
+    /// Begins to drain.
+    pub(crate) fn drain(&self, deadline: Moment) {
+        self.drain_deadline
+            .fetch_min(deadline.as_nanos(), Ordering::SeqCst);
+        self.set_phase(Phase::Draining);
+    }
+
+    /// Drains the topology because it can't go on; the first reason stands.
+    pub(crate) fn fail(&self, reason: String, deadline: Moment) {
+        self.lock().get_or_insert(reason);
+        self.drain(deadline);
+    }
+
+    /// Tells bolts to flush whenever they have nothing to do: nothing new is to come.
+    pub(crate) fn is_settling(&self, now: Moment) -> bool {
+        self.n_unfinished_spouts.load(Ordering::SeqCst) == 0 || self.phase(now) >= Phase::Draining
+    }
+
+    /// Takes note that a spout's task has nothing more to emit, or has again.
+    pub(crate) fn set_finished(&self, finished: bool) {
+        if finished {
+            if self.n_unfinished_spouts.fetch_sub(1, Ordering::SeqCst) == 1 {
+                self.ring_all();
+            }
+        } else {
+            self.n_unfinished_spouts.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes note that a task has ended.
+    pub(crate) fn task_ended(&self, is_spout: bool) {
+        if is_spout && self.n_live_spouts.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.ring_all();
+        }
+        if self.n_live_tasks.fetch_sub(1, Ordering::SeqCst) == 1 {
+            drop(self.lock());
+            self.ended.notify_all();
+            self.ring_all();
+        }
+    }
+
+    /// Tells whether all spouts' tasks have ended.
+    pub(crate) fn spouts_have_ended(&self) -> bool {
+        self.n_live_spouts.load(Ordering::SeqCst) == 0
+    }
+
+    /// Tells whether all tasks have ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.n_live_tasks.load(Ordering::SeqCst) == 0
+    }
+
+    /// Waits until all tasks have ended, or `at_most`; returns whether they have.
+    pub(crate) fn wait(&self, at_most: Option<Duration>) -> bool {
+        let failure = self.lock();
+        let running = |_: &mut Option<String>| !self.has_ended();
+        match at_most {
+            Some(at_most) => drop(self.ended.wait_timeout_while(failure, at_most, running)),
+            None => drop(self.ended.wait_while(failure, running)),
+        }
+        self.has_ended()
+    }
+
+    /// Adjusts the bytes of tuples that windows hold.
+    pub(crate) fn adjust_held(&self, before: usize, after: usize) {
+        if after > before {
+            self.held_bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else if before > after {
+            self.held_bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the bytes of tuples that windows hold.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns why the topology failed.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    /// Returns what the topology is doing, for people.
+    pub(crate) fn state(&self, now: Moment) -> TopologyState {
+        if let Some(reason) = self.failure() {
+            return TopologyState::Failed(reason);
+        }
+        if self.has_ended() {
+            return TopologyState::Finished;
+        }
+        match self.phase(now) {
+            Phase::Active => TopologyState::Active,
+            Phase::Inactive => TopologyState::Inactive,
+            Phase::Draining | Phase::Forced => TopologyState::Draining,
+        }
+    }
+
+    fn ring_all(&self) {
+        self.bells.iter().for_each(|bell| bell.ring());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

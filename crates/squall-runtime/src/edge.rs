@@ -1,0 +1,242 @@
+//! The bounded queue between a component and one task that reads it.
+//!
+//! One edge carries all streams between the two, so that order holds across streams. It is bounded in
+//! batches and bytes; a full edge refuses, and the sender parks. An empty one takes a batch of any size.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use squall_core::engine::{Anchors, Batch};
+use squall_core::{Moment, TaskId};
+
+use crate::bell::Bell;
+
+/// One tuple on its way to one task.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// The index in the delivery's batches.
+    pub(crate) batch_idx: u32,
+    /// The row in that batch.
+    pub(crate) row_idx: u32,
+    /// The tuple's trees, with the edge ids drawn for this task.
+    pub(crate) anchors: Anchors,
+}
+
+/// Tuples on their way to one task, in the order in which they were emitted.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// The batches that the rows are in: one for each stream that was emitted to.
+    pub(crate) batches: Arc<[Arc<Batch>]>,
+    /// The rows; never empty.
+    pub(crate) rows: Vec<Row>,
+    /// What the rows take of the edge's bytes.
+    pub(crate) bytes: usize,
+    /// When they were sent.
+    pub(crate) sent: Moment,
+}
+
+/// What travels along with the tuples and keeps its place among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The sending task has ended: nothing follows from it.
+    End(TaskId),
+}
+
+/// What an edge carries.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Rows(Delivery),
+    Mark(Mark),
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(delivery) => delivery.bytes,
+            Self::Mark(_) => 0,
+        }
+    }
+}
+
+/// What became of an item.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The edge is full: the sender keeps the item and parks.
+    Full(Item),
+    /// The reader has ended: the item's roots are lost.
+    Closed(Item),
+}
+
+/// The queue itself; both sides share it.
+pub(crate) struct Edge {
+    sender: Sender<Item>,
+    receiver: Receiver<Item>,
+    /// Taken out of the channel and not yet by the reader: filled when the queue is walked.
+    walked: Mutex<VecDeque<Item>>,
+    bytes: AtomicUsize,
+    batches: AtomicUsize,
+    capacity_bytes: usize,
+    closed: AtomicBool,
+    /// Closes a cycle: gives way when the cycle jams.
+    pub(crate) feedback: bool,
+    reader: Arc<Bell>,
+    /// Set while senders wait for room.
+    awaited: AtomicBool,
+    waiting: Mutex<Vec<Arc<Bell>>>,
+}
+
+impl Edge {
+    pub(crate) fn new(
+        capacity_batches: usize,
+        capacity_bytes: usize,
+        feedback: bool,
+        reader: Arc<Bell>,
+    ) -> Self {
+        let (sender, receiver) = bounded(capacity_batches);
+        Self {
+            sender,
+            receiver,
+            walked: Mutex::default(),
+            bytes: AtomicUsize::new(0),
+            batches: AtomicUsize::new(0),
+            capacity_bytes,
+            closed: AtomicBool::new(false),
+            feedback,
+            reader,
+            awaited: AtomicBool::new(false),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Sends an item, or gives it back. Never blocks.
+    pub(crate) fn try_send(&self, item: Item) -> Result<(), Refused> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Refused::Closed(item));
+        }
+        let bytes = item.bytes();
+        if !self.reserve(bytes) {
+            return Err(Refused::Full(item));
+        }
+        // Counted before it can be popped, so that the count never falls below what is there.
+        self.batches.fetch_add(1, Ordering::SeqCst);
+        match self.sender.try_send(item) {
+            Ok(()) => {
+                self.reader.ring();
+                Ok(())
+            }
+            Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) => {
+                self.batches.fetch_sub(1, Ordering::SeqCst);
+                self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+                Err(Refused::Full(item))
+            }
+        }
+    }
+
+    /// Asks to be woken when there is room. Try again after this and before parking: the room may have
+    /// come in between.
+    pub(crate) fn await_room(&self, sender: &Arc<Bell>) {
+        let mut waiting = lock(&self.waiting);
+        if !waiting.iter().any(|known| Arc::ptr_eq(known, sender)) {
+            waiting.push(sender.clone());
+        }
+        self.awaited.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes the next item. Its bytes stay reserved until [`Edge::release`].
+    pub(crate) fn pop(&self) -> Option<Item> {
+        let item = {
+            let mut walked = lock(&self.walked);
+            walked.pop_front().or_else(|| self.receiver.try_recv().ok())
+        }?;
+        self.batches.fetch_sub(1, Ordering::SeqCst);
+        if item.bytes() == 0 {
+            self.wake_waiting();
+        }
+        Some(item)
+    }
+
+    /// Gives the bytes of a finished delivery back.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.wake_waiting();
+    }
+
+    /// Looks at each waiting delivery, without taking it. Moves what the channel holds to a list of the
+    /// reader's; the bytes stay counted, so the bound on bytes holds.
+    pub(crate) fn walk(&self, mut look: impl FnMut(&Delivery)) {
+        let mut walked = lock(&self.walked);
+        while let Ok(item) = self.receiver.try_recv() {
+            walked.push_back(item);
+        }
+        for item in walked.iter() {
+            if let Item::Rows(delivery) = item {
+                look(delivery);
+            }
+        }
+    }
+
+    /// Takes the oldest delivery away from the reader, to let a jammed cycle go on. Marks stay.
+    pub(crate) fn drop_oldest(&self) -> Option<Delivery> {
+        let dropped = {
+            let mut walked = lock(&self.walked);
+            while let Ok(item) = self.receiver.try_recv() {
+                walked.push_back(item);
+            }
+            let oldest = walked
+                .iter()
+                .position(|item| matches!(item, Item::Rows(_)))?;
+            walked.remove(oldest)
+        };
+        let Some(Item::Rows(delivery)) = dropped else {
+            return None;
+        };
+        self.batches.fetch_sub(1, Ordering::SeqCst);
+        self.release(delivery.bytes);
+        Some(delivery)
+    }
+
+    /// Tells whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.load(Ordering::SeqCst) == 0
+    }
+
+    /// Refuses everything from now on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.wake_waiting();
+    }
+
+    /// Returns the batches and bytes that wait or are being executed.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (
+            self.batches.load(Ordering::Relaxed),
+            self.bytes.load(Ordering::Relaxed),
+        )
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let admit = |used: usize| {
+            (used == 0 || used + bytes <= self.capacity_bytes).then_some(used + bytes)
+        };
+        bytes == 0
+            || self
+                .bytes
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, admit)
+                .is_ok()
+    }
+
+    fn wake_waiting(&self) {
+        if self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst) {
+            for sender in lock(&self.waiting).drain(..) {
+                sender.ring();
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,70 @@
+//! The memory that a topology's own bounds add up to, printed when it starts.
+
+use std::fmt;
+
+use squall_core::{ByteSize, Settings};
+use squall_plan::{Kind, Layout};
+
+/// An upper bound on the tuples that the engine keeps at once, by where it keeps them. What components
+/// keep themselves is theirs to bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MemoryBound {
+    /// Tuples between components: `edge_bytes` for each edge, and as much again for what is executed.
+    pub edges_bytes: u64,
+    /// What spouts may keep for replay: `max_spout_pending_bytes` for each task.
+    pub pending_bytes: u64,
+    /// Ledgers: 72 bytes for each tree that may be pending.
+    pub ledgers_bytes: u64,
+    /// What windows may hold.
+    pub held_bytes: u64,
+}
+
+impl MemoryBound {
+    /// Adds up the bounds of a topology.
+    #[must_use]
+    pub fn new(layout: &Layout, settings: &Settings) -> Self {
+        let n_edges: usize = layout
+            .components
+            .iter()
+            .map(|component| {
+                let mut emitters: Vec<usize> =
+                    component.inputs.iter().map(|input| input.from).collect();
+                emitters.sort_unstable();
+                emitters.dedup();
+                emitters.len() * component.n_tasks()
+            })
+            .sum();
+        let spouts = layout
+            .components
+            .iter()
+            .filter(|component| component.kind == Kind::Spout);
+        let n_spout_tasks: u64 = spouts.map(|component| component.n_tasks() as u64).sum();
+        Self {
+            edges_bytes: 2 * n_edges as u64 * settings.edge_bytes.0,
+            pending_bytes: n_spout_tasks * settings.max_spout_pending_bytes.0,
+            ledgers_bytes: 72 * n_spout_tasks * u64::from(settings.max_spout_pending),
+            held_bytes: settings.max_held_bytes.0,
+        }
+    }
+
+    /// Returns the sum.
+    #[must_use]
+    pub const fn total_bytes(&self) -> u64 {
+        self.edges_bytes + self.pending_bytes + self.ledgers_bytes + self.held_bytes
+    }
+}
+
+impl fmt::Display for MemoryBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| ByteSize(bytes.div_ceil(1 << 20) << 20);
+        write!(
+            f,
+            "at most {} of tuples: {} on edges, {} pending, {} in ledgers, {} held by windows",
+            mib(self.total_bytes()),
+            mib(self.edges_bytes),
+            mib(self.pending_bytes),
+            mib(self.ledgers_bytes),
+            mib(self.held_bytes)
+        )
+    }
+}

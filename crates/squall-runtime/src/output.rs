@@ -1,0 +1,389 @@
+//! What stands behind a task's emitter: lays rows into batches, routes them, draws edge ids, and keeps
+//! what the edges can't take yet.
+//!
+//! **Invariant:** a tuple's edge id enters its root in the same contribution that takes its parent's
+//! out. So the ids drawn while a tuple is in hand gather in the anchors of that tuple, and leave with
+//! its ack; a deferred tuple gets an id of its own, as if it had been emitted to its holder.
+
+mod stream;
+mod target;
+
+use std::sync::Arc;
+
+use squall_core::engine::{Anchoring, Anchors, EmitTo, Output, RootId, TokenSink, row_bytes};
+use squall_core::{AckToken, EmitError, Failure, MessageId, Moment, Str, StreamId, TaskId, Value};
+
+use crate::ack::{Ended, Lanes, Ledger, Word};
+use crate::bell::Bell;
+use crate::stats::TaskStats;
+
+pub(crate) use stream::{StreamOut, Subscription};
+pub(crate) use target::Target;
+
+/// A batch is sent when it has this many rows,
+const BATCH_ROWS: usize = 256;
+/// or this many bytes.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// One task's side of all its outgoing edges, and the ledger of the roots it opens.
+pub(crate) struct TaskOutput {
+    pub(crate) streams: Vec<StreamOut>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) ledger: Ledger,
+    /// Ends of own roots that the task has not been told of.
+    pub(crate) ended: Vec<Ended>,
+    pub(crate) lanes: Lanes,
+    pub(crate) tokens: Arc<dyn TokenSink>,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) max_tuple_bytes: usize,
+    /// The time of the current slice.
+    pub(crate) now: Moment,
+    /// The trees of the tuple in hand.
+    in_hand: Anchors,
+    row: Vec<Value>,
+    /// The streams that have rows in the open batches, in the order of their first row.
+    open: Vec<usize>,
+    /// Something waits for room on an edge.
+    blocked: bool,
+}
+
+/// What an output is made of.
+pub(crate) struct OutputParts {
+    pub(crate) streams: Vec<StreamOut>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) ledger: Ledger,
+    pub(crate) lanes: Lanes,
+    pub(crate) tokens: Arc<dyn TokenSink>,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) max_tuple_bytes: usize,
+}
+
+impl TaskOutput {
+    pub(crate) fn new(parts: OutputParts) -> Self {
+        let OutputParts {
+            streams,
+            targets,
+            ledger,
+            lanes,
+            tokens,
+            rng,
+            max_tuple_bytes,
+        } = parts;
+        Self {
+            streams,
+            targets,
+            ledger,
+            ended: Vec::new(),
+            lanes,
+            tokens,
+            rng,
+            max_tuple_bytes,
+            now: Moment::ZERO,
+            in_hand: Anchors::None,
+            row: Vec::new(),
+            open: Vec::new(),
+            blocked: false,
+        }
+    }
+
+    /// Takes a tuple's trees in hand: emits are anchored to them.
+    pub(crate) fn take_in_hand(&mut self, anchors: Anchors) {
+        self.in_hand = anchors;
+    }
+
+    /// Acks the tuple in hand: its own edge ids out and its children's in, in one stroke.
+    pub(crate) fn ack_in_hand(&mut self) {
+        for anchor in std::mem::take(&mut self.in_hand).as_slice() {
+            self.lanes.push(anchor.root, Word::Xor(anchor.edge));
+        }
+    }
+
+    /// Fails the trees of the tuple in hand.
+    pub(crate) fn fail_in_hand(&mut self, failure: &Failure) {
+        let anchors = std::mem::take(&mut self.in_hand);
+        self.fail_all(&anchors, failure);
+    }
+
+    fn fail_all(&mut self, anchors: &Anchors, failure: &Failure) {
+        for anchor in anchors.as_slice() {
+            self.lanes
+                .push(anchor.root, Word::Fail(Box::new(failure.clone())));
+        }
+    }
+
+    /// Sends the open batches, and what waited before them, as far as the edges take it.
+    /// Returns whether everything left.
+    pub(crate) fn flush(&mut self) -> bool {
+        self.close_batches();
+        let mut clear = true;
+        for target in &mut self.targets {
+            clear &= target.send_backlog();
+        }
+        self.fail_refused();
+        self.blocked = !clear;
+        clear
+    }
+
+    /// Tells whether something waits for room on an edge.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Tells whether an edge that closes a cycle is full.
+    pub(crate) fn feedback_is_blocked(&self) -> bool {
+        self.targets
+            .iter()
+            .any(|target| target.edge.feedback && target.is_blocked())
+    }
+
+    /// Asks the edges that are full to ring when there is room.
+    pub(crate) fn await_room(&self, bell: &Arc<Bell>) {
+        self.targets
+            .iter()
+            .filter(|target| target.is_blocked())
+            .for_each(|target| target.edge.await_room(bell));
+    }
+
+    /// Tells the roots of what waits here that it still waits.
+    pub(crate) fn touch_backlog(&mut self) {
+        let lanes = &mut self.lanes;
+        for target in &self.targets {
+            target.for_each_waiting(|row| {
+                row.anchors
+                    .as_slice()
+                    .iter()
+                    .for_each(|anchor| lanes.push(anchor.root, Word::Waiting));
+            });
+        }
+    }
+
+    /// Lets a jammed cycle go on: drops the oldest batch of each feedback edge that is full, and fails
+    /// its roots. Returns how many were dropped.
+    pub(crate) fn drop_oldest_feedback(&mut self, failure: &Failure) -> u64 {
+        let mut n_dropped = 0;
+        let mut dropped = Vec::new();
+        for target in self
+            .targets
+            .iter()
+            .filter(|target| target.edge.feedback && target.is_blocked())
+        {
+            if let Some(delivery) = target.edge.drop_oldest() {
+                n_dropped += 1;
+                dropped.push(delivery);
+            }
+        }
+        for row in dropped.into_iter().flat_map(|delivery| delivery.rows) {
+            self.fail_all(&row.anchors, failure);
+        }
+        n_dropped
+    }
+
+    /// Tells readers that nothing follows from `task`.
+    pub(crate) fn send_end(&mut self, task: TaskId) {
+        self.close_batches();
+        for target in &mut self.targets {
+            target.push_end(task);
+        }
+    }
+
+    /// Publishes the streams' counters.
+    pub(crate) fn publish(&self, stats: &TaskStats) {
+        for (stream_idx, stream) in self.streams.iter().enumerate() {
+            stats.publish_stream(stream_idx, stream.n_emitted, stream.n_transferred);
+        }
+        let (pending, held) = (self.ledger.pending(), self.ledger.held());
+        stats.pending.set(pending.n_roots as u64);
+        stats.pending_bytes.set(pending.bytes as u64);
+        stats.held.set(held.n_roots as u64);
+    }
+
+    /// Freezes the open batches and puts each target's rows behind what it has waiting.
+    fn close_batches(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
+        let streams = &mut self.streams;
+        let batches: Arc<[_]> = self
+            .open
+            .drain(..)
+            .map(|stream_idx| streams[stream_idx].freeze())
+            .collect();
+        for target in &mut self.targets {
+            target.close(&batches, self.now);
+        }
+    }
+
+    /// Fails what went to readers that have ended.
+    fn fail_refused(&mut self) {
+        let failure = Failure::new(
+            squall_core::FailureReason::Lost,
+            None,
+            "the reading task has ended",
+        );
+        for target_idx in 0..self.targets.len() {
+            for row in std::mem::take(&mut self.targets[target_idx].refused) {
+                self.fail_all(&row.anchors, &failure);
+            }
+        }
+    }
+
+    fn find_stream(&self, name: Option<&str>) -> Result<usize, EmitError> {
+        let name = name.unwrap_or(StreamId::DEFAULT);
+        let found = self
+            .streams
+            .iter()
+            .position(|stream| stream.schema.stream == name);
+        found.ok_or_else(|| EmitError::UnknownStream {
+            stream: name.to_owned(),
+            declared: self
+                .streams
+                .iter()
+                .map(|stream| stream.schema.stream.clone())
+                .collect(),
+        })
+    }
+
+    /// Checks the row under construction against its stream; returns its bytes.
+    fn check_row(&self, stream_idx: usize, direct: Option<TaskId>) -> Result<usize, EmitError> {
+        let stream = &self.streams[stream_idx];
+        let schema = &stream.schema;
+        if self.row.len() != schema.fields.len() {
+            return Err(EmitError::WrongArity {
+                stream: schema.stream.clone(),
+                n_values: self.row.len(),
+                fields: schema.fields.clone(),
+            });
+        }
+        let bytes = row_bytes(&self.row);
+        if bytes > self.max_tuple_bytes {
+            return Err(EmitError::TooLarge {
+                bytes,
+                max_tuple_bytes: self.max_tuple_bytes,
+            });
+        }
+        match direct {
+            Some(task) if !stream.reaches_directly(task) => Err(EmitError::NotSubscribed {
+                stream: schema.stream.clone(),
+                task,
+            }),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// Lays the row into the stream's batch and names the targets that get it, with `anchor` called for
+    /// each of them.
+    fn route(
+        &mut self,
+        stream_idx: usize,
+        direct: Option<TaskId>,
+        bytes: usize,
+        mut anchor: impl FnMut(&mut fastrand::Rng, &mut Anchors) -> Anchors,
+    ) {
+        let Self {
+            streams,
+            targets,
+            in_hand,
+            row,
+            open,
+            rng,
+            ..
+        } = self;
+        let stream = &mut streams[stream_idx];
+        stream.n_emitted += 1;
+        if stream.subscriptions.is_empty() {
+            row.clear();
+            return;
+        }
+        let batch_idx = match stream.batch_idx {
+            Some(batch_idx) => batch_idx,
+            None => stream.open_as(open.len()),
+        };
+        if batch_idx as usize == open.len() {
+            open.push(stream_idx);
+        }
+        let row_idx = stream.next_row_idx();
+        let mut n_transferred = 0;
+        for subscription in &mut stream.subscriptions {
+            subscription.pick(row, direct, |target_idx| {
+                targets[target_idx].push(batch_idx, row_idx, anchor(rng, in_hand), bytes);
+                n_transferred += 1;
+            });
+        }
+        stream.n_transferred += n_transferred;
+        stream.push(row);
+    }
+
+    fn send_to(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+        let stream_idx = self.find_stream(to.stream)?;
+        let bytes = self.check_row(stream_idx, to.task)?;
+        match to.anchoring {
+            Anchoring::Unanchored => self.route(stream_idx, to.task, bytes, |_, _| Anchors::None),
+            Anchoring::Input => {
+                self.route(stream_idx, to.task, bytes, |rng, in_hand| {
+                    in_hand.grow(&mut || draw(rng))
+                });
+            }
+            Anchoring::Tokens(tokens) => self.route(stream_idx, to.task, bytes, |rng, _| {
+                let grown = tokens.iter().map(|token| token.grow(&mut || draw(rng)));
+                grown.fold(Anchors::None, Anchors::merge)
+            }),
+            Anchoring::Root(message) => self.send_root(stream_idx, to.task, bytes, message),
+        }
+        if self.streams[stream_idx].is_full(BATCH_ROWS, BATCH_BYTES) {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Opens a root and emits under it. Nobody subscribes: the root is acked.
+    fn send_root(
+        &mut self,
+        stream_idx: usize,
+        direct: Option<TaskId>,
+        bytes: usize,
+        message: MessageId,
+    ) {
+        let root: RootId = self.ledger.open(message, bytes, self.now);
+        let mut xor = 0;
+        self.route(stream_idx, direct, bytes, |rng, _| {
+            let edge = draw(rng);
+            xor ^= edge;
+            Anchors::One(squall_core::engine::Anchor { root, edge })
+        });
+        self.ledger.plant(root, xor, &mut self.ended);
+    }
+}
+
+impl Output for TaskOutput {
+    fn row(&mut self) -> &mut Vec<Value> {
+        self.row.clear();
+        &mut self.row
+    }
+
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+        let sent = self.send_to(to);
+        self.row.clear();
+        sent
+    }
+
+    fn fields(&self, stream: Option<&str>) -> Result<&[Str], EmitError> {
+        self.find_stream(stream)
+            .map(|stream_idx| self.streams[stream_idx].schema.fields.as_slice())
+    }
+
+    fn defer(&mut self) -> AckToken {
+        let rng = &mut self.rng;
+        let anchors = self.in_hand.grow(&mut || draw(rng));
+        AckToken::new(anchors, self.tokens.clone())
+    }
+}
+
+/// Draws an edge id: random and not zero.
+fn draw(rng: &mut fastrand::Rng) -> u64 {
+    loop {
+        let id = rng.u64(..);
+        if id != 0 {
+            return id;
+        }
+    }
+}

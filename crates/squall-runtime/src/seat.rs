@@ -1,0 +1,194 @@
+//! Where a task sits: whoever takes the seat's lock may run a slice of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
+
+use squall_core::{ComponentId, Metrics, Moment, TaskId};
+use squall_plan::Kind;
+
+use crate::ack::{Contribution, Inbox, Word};
+use crate::bell::Bell;
+use crate::control::Control;
+use crate::edge::Edge;
+use crate::stats::{TaskSnapshot, TaskStats};
+use crate::task::{Next, Task};
+
+/// No moment: the seat isn't due, or nobody is in it.
+const NEVER: u64 = u64::MAX;
+
+/// A task and what others see of it.
+pub(crate) struct Seat {
+    pub(crate) id: TaskId,
+    pub(crate) component: ComponentId,
+    pub(crate) kind: Kind,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) stats: Arc<TaskStats>,
+    pub(crate) metrics: Metrics,
+    pub(crate) inputs: Vec<Arc<Edge>>,
+    task: Mutex<Task>,
+    due: AtomicU64,
+    entered: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// What a seat is made of.
+pub(crate) struct SeatParts {
+    pub(crate) id: TaskId,
+    pub(crate) component: ComponentId,
+    pub(crate) kind: Kind,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) stats: Arc<TaskStats>,
+    pub(crate) metrics: Metrics,
+    pub(crate) inputs: Vec<Arc<Edge>>,
+    pub(crate) task: Task,
+}
+
+impl Seat {
+    pub(crate) fn new(parts: SeatParts) -> Self {
+        let SeatParts {
+            id,
+            component,
+            kind,
+            bell,
+            stats,
+            metrics,
+            inputs,
+            task,
+        } = parts;
+        bell.ring();
+        Self {
+            id,
+            component,
+            kind,
+            bell,
+            stats,
+            metrics,
+            inputs,
+            task: Mutex::new(task),
+            due: AtomicU64::new(NEVER),
+            entered: AtomicU64::new(NEVER),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells whether there is something to do.
+    pub(crate) fn is_ready(&self, now: Moment) -> bool {
+        !self.has_ended()
+            && (self.bell.is_rung() || self.due.load(Ordering::Relaxed) <= now.as_nanos())
+    }
+
+    /// Tells whether the task has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Returns when the task wants to be run even if nothing happens.
+    pub(crate) fn due(&self) -> Option<Moment> {
+        match self.due.load(Ordering::Relaxed) {
+            NEVER => None,
+            _ if self.has_ended() => None,
+            nanos => Some(Moment::from_nanos(nanos)),
+        }
+    }
+
+    /// Runs one slice, unless there is nothing to do or somebody else is at it. Returns the time after.
+    pub(crate) fn run(&self, now: Moment, control: &Control) -> Option<Moment> {
+        if !self.is_ready(now) {
+            return None;
+        }
+        let mut task = match self.task.try_lock() {
+            Ok(task) => task,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.entered.store(now.as_nanos(), Ordering::Relaxed);
+        self.bell.hush();
+        self.due.store(NEVER, Ordering::Relaxed);
+        let ran = catch_unwind(AssertUnwindSafe(|| task.run(now)));
+        self.entered.store(NEVER, Ordering::Relaxed);
+        let Ok((next, now)) = ran else {
+            // A defect of the engine's own: author code is guarded further down.
+            self.ended.store(true, Ordering::SeqCst);
+            control.fail(
+                format!(
+                    "internal error: task {} of `{}` panicked",
+                    self.id, self.component
+                ),
+                now,
+            );
+            control.task_ended(self.kind == Kind::Spout);
+            return Some(now);
+        };
+        match next {
+            Next::Again => self.bell.ring(),
+            Next::At(due) => self.due.store(due.as_nanos(), Ordering::Relaxed),
+            Next::Wait => {}
+            Next::Ended => self.ended.store(true, Ordering::SeqCst),
+        }
+        Some(now)
+    }
+
+    /// Returns how long the current slice has been going on; zero when there is none.
+    pub(crate) fn busy_for(&self, now: Moment) -> Duration {
+        match self.entered.load(Ordering::Relaxed) {
+            NEVER => Duration::ZERO,
+            entered => now.since(Moment::from_nanos(entered)),
+        }
+    }
+
+    /// Tells the roots of what waits in front of a task that is stuck in author code that it waits.
+    pub(crate) fn touch_inputs(&self, inboxes: &[Inbox]) {
+        let mut by_owner: Vec<Vec<Contribution>> = inboxes.iter().map(|_| Vec::new()).collect();
+        for edge in &self.inputs {
+            edge.walk(|delivery| {
+                for anchor in delivery.rows.iter().flat_map(|row| row.anchors.as_slice()) {
+                    let (slot, generation) = (anchor.root.slot, anchor.root.generation);
+                    if let Some(batch) = by_owner.get_mut(anchor.root.task.idx()) {
+                        batch.push(Contribution {
+                            slot,
+                            generation,
+                            word: Word::Waiting,
+                        });
+                    }
+                }
+            });
+        }
+        for (inbox, batch) in inboxes.iter().zip(by_owner) {
+            if !batch.is_empty() {
+                // A full inbox is told again at the next round, long before the time-out.
+                drop(inbox.try_send(batch));
+            }
+        }
+    }
+
+    /// Reads the task's counters.
+    pub(crate) fn snapshot(&self) -> TaskSnapshot {
+        let (stats, loads) = (&self.stats, self.inputs.iter().map(|edge| edge.load()));
+        let (queued_batches, queued_bytes) =
+            loads.fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
+        TaskSnapshot {
+            task: self.id,
+            component: self.component.clone(),
+            kind: self.kind,
+            streams: stats.streams(),
+            executed: stats.executed.get(),
+            acked: stats.acked.get(),
+            failed: stats.failures(),
+            pending: stats.pending.get(),
+            pending_bytes: stats.pending_bytes.get(),
+            held: stats.held.get(),
+            queued_batches: queued_batches as u64,
+            queued_bytes: queued_bytes as u64,
+            queue_us: stats.queue.read(),
+            execute_us: stats.execute.read(),
+            complete_us: stats.complete.read(),
+            restarts: stats.restarts.get(),
+            crash_looping: stats.is_crash_looping(),
+            last_error: stats.last_error(),
+            cycle_drops: stats.cycle_drops.get(),
+            metrics: self.metrics.read(),
+        }
+    }
+}

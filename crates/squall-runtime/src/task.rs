@@ -1,0 +1,306 @@
+//! One task at work: an instance of a component and all that the engine does around it.
+//!
+//! A task is run in slices by whichever thread holds its seat. A slice never blocks in the engine: what
+//! can't go on says so by returning, and the task's bell tells when it can.
+
+mod bolt;
+mod guard;
+mod inputs;
+mod instance;
+mod restarts;
+mod slice;
+mod spout;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use squall_core::engine::Anchors;
+use squall_core::{ComponentError, Failure, FailureReason, Moment, Remedy, Settings, TaskInfo};
+
+use crate::ack::{Inbox, Outcome, Word};
+use crate::bell::Bell;
+use crate::control::{Control, Phase};
+use crate::output::TaskOutput;
+use crate::stats::TaskStats;
+
+pub(crate) use bolt::BoltTask;
+pub(crate) use inputs::{Input, Inputs};
+pub(crate) use instance::Maker;
+pub(crate) use restarts::Restarts;
+pub(crate) use spout::SpoutTask;
+
+/// How often a ledger looks for trees that have outlived the time-out.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long a cycle may stand still before its oldest feedback batch is dropped.
+const CYCLE_JAM: Duration = Duration::from_secs(1);
+/// How soon a full inbox is tried again.
+const LANE_RETRY: Duration = Duration::from_millis(1);
+
+/// When a task is to be run next. Its bell may bring it forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// At once: there is more to do.
+    Again,
+    /// At this moment.
+    At(Moment),
+    /// When its bell rings.
+    Wait,
+    /// Never: the task has ended.
+    Ended,
+}
+
+impl Next {
+    /// Returns the earlier of two.
+    fn min(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ended, _) | (_, Self::Ended) => Self::Ended,
+            (Self::Again, _) | (_, Self::Again) => Self::Again,
+            (Self::At(one), Self::At(other)) => Self::At(one.min(other)),
+            (Self::At(moment), Self::Wait) | (Self::Wait, Self::At(moment)) => Self::At(moment),
+            (Self::Wait, Self::Wait) => Self::Wait,
+        }
+    }
+}
+
+/// A task of either kind.
+pub(crate) enum Task {
+    Spout(Box<SpoutTask>),
+    Bolt(Box<BoltTask>),
+}
+
+impl Task {
+    /// Runs one slice. Returns when to run the next, and the time now.
+    pub(crate) fn run(&mut self, now: Moment) -> (Next, Moment) {
+        match self {
+            Self::Spout(spout) => (spout.run(now), spout.now()),
+            Self::Bolt(bolt) => (bolt.run(now), bolt.now()),
+        }
+    }
+}
+
+/// What tasks of both kinds have.
+pub(crate) struct Base {
+    pub(crate) info: TaskInfo,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) output: TaskOutput,
+    pub(crate) inboxes: Arc<[Inbox]>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) stats: Arc<TaskStats>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) restarts: Restarts,
+    /// When the ledger is swept next; `None` while it is empty.
+    pub(crate) next_sweep: Option<Moment>,
+    /// When the roots of what waits here are told so; `None` while nothing waits.
+    pub(crate) next_touch: Option<Moment>,
+    /// Since when the outgoing edges have refused; `None` while they don't.
+    pub(crate) blocked_since: Option<Moment>,
+}
+
+impl Base {
+    /// Takes the contributions that have arrived, and sweeps the ledger when it is time.
+    fn take_contributions(&mut self, now: Moment) {
+        let held_before = self.output.ledger.held().bytes;
+        let TaskOutput { ledger, ended, .. } = &mut self.output;
+        if let Some(inbox) = self.inboxes.get(self.info.task.idx()) {
+            inbox.drain(|contribution| ledger.apply(contribution, now, ended));
+        }
+        match self.next_sweep {
+            Some(due) if due <= now => {
+                ledger.sweep(now, self.settings.message_timeout.0, ended);
+                self.next_sweep = None;
+            }
+            _ => {}
+        }
+        self.adjust_held(held_before);
+    }
+
+    /// Tells the topology how the bytes that this task's roots hold have changed.
+    fn adjust_held(&self, before: usize) {
+        self.control
+            .adjust_held(before, self.output.ledger.held().bytes);
+    }
+
+    /// Fails what is left in the ledger: the held roots, and with `all` the pending ones.
+    fn fail_rest(&mut self, all: bool) {
+        let held_before = self.output.ledger.held().bytes;
+        let failure = Failure::new(FailureReason::Drained, None, "the topology was drained");
+        let TaskOutput { ledger, ended, .. } = &mut self.output;
+        ledger.fail_rest(all, &failure, ended);
+        self.adjust_held(held_before);
+    }
+
+    /// Counts the outcomes of own roots; returns them to be told.
+    fn take_ended(&mut self) -> Vec<crate::ack::Ended> {
+        let ended = std::mem::take(&mut self.output.ended);
+        let mut run: Option<(Moment, u64)> = None;
+        let record = |run: Option<(Moment, u64)>| {
+            if let Some((emitted, n)) = run {
+                self.stats
+                    .complete
+                    .record(self.output.now.since(emitted), n);
+            }
+        };
+        for end in &ended {
+            match &end.outcome {
+                Outcome::Acked => match &mut run {
+                    Some((emitted, n)) if *emitted == end.emitted => *n += 1,
+                    _ => record(run.replace((end.emitted, 1))),
+                },
+                Outcome::Failed(failure) => {
+                    // A tree's failure is counted with the bolt that rejected it, and with its owner.
+                    self.stats.count_failure(failure.reason);
+                }
+                Outcome::Held => {}
+            }
+        }
+        record(run);
+        ended
+    }
+
+    /// Sends what there is to send. Returns when that is to be tried again.
+    fn send_all(&mut self, now: Moment) -> Next {
+        let mut next = Next::Wait;
+        if !self.output.flush() {
+            self.output.await_room(&self.bell);
+            // The room may have come before the edge knew that it was awaited.
+            if self.output.flush() {
+                next = Next::Again;
+            }
+        }
+        if self.output.is_blocked() {
+            next = next.min(self.relieve_jam(now));
+        } else {
+            self.blocked_since = None;
+        }
+        if !self.output.lanes.flush() {
+            next = next.min(Next::At(now + LANE_RETRY));
+        }
+        self.output.publish(&self.stats);
+        next
+    }
+
+    /// Drops the oldest batch of a jammed feedback edge once nothing has moved for a while.
+    fn relieve_jam(&mut self, now: Moment) -> Next {
+        if !self.output.feedback_is_blocked() {
+            self.blocked_since = None;
+            return Next::Wait;
+        }
+        let since = *self.blocked_since.get_or_insert(now);
+        if now.since(since) < CYCLE_JAM {
+            return Next::At(since + CYCLE_JAM);
+        }
+        let failure = Failure::new(
+            FailureReason::Lost,
+            Some(self.info.component.clone()),
+            "dropped to free a jammed cycle",
+        );
+        let n_dropped = self.output.drop_oldest_feedback(&failure);
+        self.stats.cycle_drops.add(n_dropped);
+        self.blocked_since = None;
+        Next::Again
+    }
+
+    /// Returns when the ledger and the waiting tuples want to be looked at again.
+    fn next_timer(&mut self, now: Moment, something_waits: bool) -> Next {
+        let touch_every = self.settings.message_timeout.0 / 4;
+        arm(
+            &mut self.next_sweep,
+            self.output.ledger.pending().n_roots > 0,
+            now + SWEEP_EVERY,
+        );
+        arm(&mut self.next_touch, something_waits, now + touch_every);
+        let mut next = Next::Wait;
+        for timer in [self.next_sweep, self.next_touch].into_iter().flatten() {
+            next = next.min(Next::At(timer));
+        }
+        if self.control.phase(now) == Phase::Draining {
+            next = next.min(Next::At(self.control.drain_deadline()));
+        }
+        next
+    }
+
+    /// Tells whether it is time to tell the roots of what waits here that it waits.
+    fn touch_is_due(&mut self, now: Moment) -> bool {
+        let due = self.next_touch.is_some_and(|due| due <= now);
+        if due {
+            self.next_touch = None;
+        }
+        due
+    }
+
+    /// Tells the roots of a tuple that it waits in a queue.
+    fn touch(&mut self, anchors: &Anchors) {
+        for anchor in anchors.as_slice() {
+            self.output.lanes.push(anchor.root, Word::Waiting);
+        }
+    }
+
+    /// Takes note of an error that failed no tuple.
+    fn note_error(&self, what: &str, error: &str) {
+        tracing::warn!(
+            component_id = %self.info.component,
+            task_id = %self.info.task,
+            error,
+            what,
+            "component returned an error"
+        );
+        self.stats.set_last_error(format!("{what}: {error}"));
+    }
+
+    /// Takes note that an instance didn't start. An error that says it is permanent stops the topology:
+    /// no further attempt would mend it.
+    fn start_failed(&mut self, error: &ComponentError, now: Moment) {
+        let component = &self.info.component;
+        if error.remedy() == Remedy::DeadLetter {
+            let deadline = now + self.settings.drain_timeout.0;
+            self.control
+                .fail(format!("`{component}` can't start: {error}"), deadline);
+        }
+        self.note_error("start", &error.to_string());
+        self.restarts.failed(now);
+        self.stats
+            .crash_looping
+            .store(self.restarts.is_crash_looping(), Ordering::Relaxed);
+    }
+
+    /// Takes note that an instance is to be replaced.
+    fn restart_after(&mut self, error: &ComponentError) {
+        tracing::warn!(
+            component_id = %self.info.component,
+            task_id = %self.info.task,
+            %error,
+            "task is restarted"
+        );
+        self.stats.set_last_error(error.to_string());
+        self.stats.restarts.add(1);
+        self.restarts.failed(self.output.now);
+        self.stats
+            .crash_looping
+            .store(self.restarts.is_crash_looping(), Ordering::Relaxed);
+    }
+
+    /// Forgets the roots of an instance that is gone: their verdicts have nobody to go to.
+    fn forget_roots(&mut self) {
+        let held_before = self.output.ledger.held().bytes;
+        self.output.ledger.reset();
+        self.output.ended.clear();
+        self.adjust_held(held_before);
+    }
+
+    /// Tells readers that this task has ended, and everybody that it is gone.
+    fn announce_end(&mut self, is_spout: bool) {
+        self.output.lanes.flush();
+        self.output.publish(&self.stats);
+        self.control.task_ended(is_spout);
+    }
+}
+
+/// Sets a timer that isn't set, or takes it away where it isn't wanted.
+fn arm(timer: &mut Option<Moment>, wanted: bool, due: Moment) {
+    match (wanted, *timer) {
+        (true, None) => *timer = Some(due),
+        (false, Some(_)) => *timer = None,
+        _ => {}
+    }
+}

@@ -1,0 +1,327 @@
+//! A bolt's task: executes what its edges bring, in slices.
+
+use std::time::Duration;
+
+use squall_core::engine::Anchors;
+use squall_core::{Bolt, ComponentError, Emitter, Failure, FailureReason, Moment, Result, Verdict};
+
+use super::guard::{guard, guard_silent, wants_restart};
+use super::inputs::Arrival;
+use super::instance::Instance;
+use super::slice::Slice;
+use super::{Base, Inputs, Maker, Next};
+use crate::ack::Outcome;
+use crate::control::Phase;
+use crate::mutation::{self, Mutation};
+
+/// One task of a bolt.
+pub(crate) struct BoltTask {
+    base: Base,
+    maker: Maker,
+    inputs: Inputs,
+    /// Taken out of its place while author code runs, so that it can be dropped on a panic.
+    instance: Option<Instance<dyn Bolt>>,
+    /// The declared tick interval, else what the instance asks for.
+    declared_tick: Option<Duration>,
+    tick: Option<(Duration, Moment)>,
+    slice: Slice,
+    /// Something was executed since the last flush.
+    unflushed: bool,
+    ending: Ending,
+}
+
+/// How far a task is with its end.
+#[derive(Clone, Copy, PartialEq)]
+enum Ending {
+    /// Tuples may come.
+    No,
+    /// The readers have been told; what waits for room on the edges goes first.
+    Told,
+    /// All is done.
+    Done,
+}
+
+impl BoltTask {
+    pub(crate) fn new(
+        base: Base,
+        maker: Maker,
+        inputs: Inputs,
+        declared_tick: Option<Duration>,
+    ) -> Self {
+        Self {
+            base,
+            maker,
+            inputs,
+            instance: None,
+            declared_tick,
+            tick: None,
+            slice: Slice::new(),
+            unflushed: false,
+            ending: Ending::No,
+        }
+    }
+
+    pub(crate) const fn now(&self) -> Moment {
+        self.base.output.now
+    }
+
+    pub(crate) fn run(&mut self, now: Moment) -> Next {
+        if self.ending == Ending::Done {
+            return Next::Ended;
+        }
+        self.base.output.now = now;
+        self.base.take_contributions(now);
+        let mut next = self.base.send_all(now);
+        if self.base.control.phase(now) == Phase::Forced {
+            return self.force_end();
+        }
+        if self.instance.is_none() && self.ending == Ending::No {
+            next = next.min(self.start(now));
+        }
+        if self.instance.is_some() {
+            self.tell_verdicts();
+            next = next.min(self.call_timers(now));
+            if !self.base.output.is_blocked() && self.ending == Ending::No {
+                next = next.min(self.execute_slice());
+            }
+            self.settle();
+            next = next.min(self.end_if_done());
+        }
+        next = next.min(self.base.send_all(self.now()));
+        self.touch_waiting();
+        let something_waits = !self.inputs.is_empty() || self.base.output.is_blocked();
+        next = next.min(self.base.next_timer(self.now(), something_waits));
+        self.finish_end(next)
+    }
+
+    /// Starts a new instance when it is time.
+    fn start(&mut self, now: Moment) -> Next {
+        if self.base.restarts.due() > now {
+            return Next::At(self.base.restarts.due());
+        }
+        match self.maker.bolt() {
+            Ok(instance) => {
+                let every = self
+                    .declared_tick
+                    .or_else(|| instance.component.tick_every());
+                self.tick = every.map(|every| (every, now + every));
+                self.instance = Some(instance);
+                self.base.restarts.started(now);
+                Next::Again
+            }
+            Err(error) => {
+                self.base.start_failed(&error, now);
+                Next::At(self.base.restarts.due())
+            }
+        }
+    }
+
+    /// Executes up to a slice of tuples.
+    fn execute_slice(&mut self) -> Next {
+        let began = self.now();
+        let mut n_done = 0;
+        while n_done < self.slice.n_tuples()
+            && self.instance.is_some()
+            && !self.base.output.is_blocked()
+        {
+            let begun = self.inputs.is_at_delivery();
+            match self.inputs.arrive() {
+                Arrival::Nothing => break,
+                Arrival::Delivery(delivery) if !begun => {
+                    self.base
+                        .stats
+                        .queue
+                        .record(began.since(delivery.sent), delivery.rows.len() as u64);
+                }
+                Arrival::Delivery(_) => {}
+            }
+            n_done += self.execute_delivery(self.slice.n_tuples() - n_done);
+        }
+        if n_done == 0 {
+            return Next::Wait;
+        }
+        self.unflushed = true;
+        let now = self.maker.services.clock.now();
+        let took = now.since(began);
+        self.base.output.now = now;
+        self.slice.learn(n_done, took);
+        self.base.stats.executed.add(n_done as u64);
+        self.base.stats.execute.record(
+            took / u32::try_from(n_done).unwrap_or(u32::MAX),
+            n_done as u64,
+        );
+        Next::Again
+    }
+
+    /// Executes up to `at_most` tuples of the delivery that is begun; returns how many it did.
+    fn execute_delivery(&mut self, at_most: usize) -> usize {
+        let (mut n_done, mut n_acked) = (0, 0);
+        let mut fault = None;
+        if let Some(instance) = &mut self.instance {
+            let output = &mut self.base.output;
+            while n_done < at_most && !output.is_blocked() && fault.is_none() {
+                let Some((tuple, anchors)) = self.inputs.next_tuple() else {
+                    break;
+                };
+                n_done += 1;
+                output.take_in_hand(anchors);
+                if mutation::is_on(Mutation::AckBeforeExecute) {
+                    output.ack_in_hand();
+                }
+                let component = &mut instance.component;
+                match guard(|| component.execute(tuple, &mut Emitter::new(output))) {
+                    Ok(()) => {
+                        output.ack_in_hand();
+                        n_acked += 1;
+                    }
+                    Err(error) => {
+                        let failure = Failure::rejected(self.base.info.component.clone(), &error);
+                        output.fail_in_hand(&failure);
+                        self.base.stats.count_failure(FailureReason::Rejected);
+                        self.base.stats.set_last_error(failure.text.to_string());
+                        fault = wants_restart(&error).then_some(error);
+                    }
+                }
+            }
+        }
+        self.inputs.finish_delivery();
+        self.base.stats.acked.add(n_acked);
+        if let Some(error) = fault {
+            self.restart(&error);
+        }
+        n_done
+    }
+
+    /// Hands the ends of own roots to the instance.
+    fn tell_verdicts(&mut self) {
+        for end in self.base.take_ended() {
+            let verdict = match end.outcome {
+                Outcome::Acked => Verdict::Acked,
+                Outcome::Failed(failure) => Verdict::Failed(failure),
+                Outcome::Held => continue,
+            };
+            self.call("verdict", |bolt, out| {
+                bolt.verdict(end.message, verdict, out)
+            });
+        }
+    }
+
+    /// Calls `wake` and `tick` when they are due.
+    fn call_timers(&mut self, now: Moment) -> Next {
+        if self.base.bell.take_call() {
+            self.call("wake", |bolt, out| bolt.wake(out));
+        }
+        let Some((every, due)) = self.tick else {
+            return Next::Wait;
+        };
+        if due > now {
+            return Next::At(due);
+        }
+        // Ticks that were missed are not made up for.
+        let next_due = now + every;
+        self.tick = Some((every, next_due));
+        self.call("tick", |bolt, out| bolt.tick(out));
+        Next::At(next_due)
+    }
+
+    /// Lets the bolt flush when nothing new is to come and it has nothing else to do.
+    fn settle(&mut self) {
+        let idle = self.unflushed && self.inputs.is_empty();
+        if idle && self.base.control.is_settling(self.now()) {
+            self.unflushed = false;
+            self.call("flush", |bolt, out| bolt.flush(out));
+        }
+    }
+
+    /// Ends the task once nothing can come any more and its own roots have their verdicts.
+    fn end_if_done(&mut self) -> Next {
+        let over = self.ending == Ending::No
+            && self.base.control.spouts_have_ended()
+            && self.inputs.have_ended()
+            && !self.base.output.is_blocked();
+        if !over {
+            return Next::Wait;
+        }
+        self.call("flush", |bolt, out| bolt.flush(out));
+        if !self.base.output.ledger.is_empty() || !self.base.output.ended.is_empty() {
+            // Verdicts of own roots are still to come; the drain deadline bounds the wait.
+            return Next::Wait;
+        }
+        self.base.output.send_end(self.base.info.task);
+        self.ending = Ending::Told;
+        Next::Again
+    }
+
+    /// Closes the task once its readers have heard of its end.
+    fn finish_end(&mut self, next: Next) -> Next {
+        if self.ending != Ending::Told || self.base.output.is_blocked() {
+            return next;
+        }
+        self.finish()
+    }
+
+    /// Ends the task at once; what waits is lost to this run, and its roots know.
+    fn force_end(&mut self) -> Next {
+        let failure = Failure::new(FailureReason::Drained, None, "the topology was stopped");
+        for anchors in self.inputs.close() {
+            self.base.output.take_in_hand(anchors);
+            self.base.output.fail_in_hand(&failure);
+        }
+        self.base.output.send_end(self.base.info.task);
+        self.base.output.flush();
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Next {
+        self.inputs.close();
+        if let Some(mut instance) = self.instance.take()
+            && let Err(error) = guard_silent(|| instance.component.close())
+        {
+            self.base.note_error("close", &error.to_string());
+        }
+        self.ending = Ending::Done;
+        self.base.announce_end(false);
+        Next::Ended
+    }
+
+    /// Tells the roots of all that waits here that it still waits, when it is time to.
+    fn touch_waiting(&mut self) {
+        if self.base.touch_is_due(self.now()) {
+            let base = &mut self.base;
+            self.inputs.for_each_waiting(|anchors| base.touch(anchors));
+            base.output.touch_backlog();
+            base.output.lanes.flush();
+        }
+    }
+
+    /// Calls the instance outside `execute`: with no tuple in hand.
+    fn call(
+        &mut self,
+        what: &str,
+        call: impl FnOnce(&mut dyn Bolt, &mut Emitter<'_>) -> Result<()>,
+    ) {
+        let Some(instance) = &mut self.instance else {
+            return;
+        };
+        let output = &mut self.base.output;
+        output.take_in_hand(Anchors::None);
+        if let Err(error) = guard(|| call(&mut *instance.component, &mut Emitter::new(output))) {
+            self.base.note_error(what, &error.to_string());
+            if wants_restart(&error) {
+                self.restart(&error);
+            }
+        }
+        self.unflushed |= what != "flush";
+    }
+
+    /// Drops the instance, its tokens and its own roots; a new one comes after the back-off.
+    fn restart(&mut self, error: &ComponentError) {
+        if let Some(instance) = self.instance.take()
+            && let Err(error) = guard_silent(|| drop(instance))
+        {
+            self.base.note_error("drop", &error.to_string());
+        }
+        self.base.forget_roots();
+        self.base.restart_after(error);
+    }
+}

@@ -1,0 +1,320 @@
+//! A spout's task: asks for tuples while there is room, and tells what became of them.
+
+use std::time::Duration;
+
+use squall_core::{Activity, ComponentError, Moment, Spout, SpoutEmitter};
+
+use super::guard::{guard, guard_silent, wants_restart};
+use super::instance::Instance;
+use super::slice::Slice;
+use super::{Base, Maker, Next};
+use crate::ack::{Ended, Outcome};
+use crate::control::Phase;
+
+/// How long a spout whose `next_tuple` failed is left alone.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// How long the held tuples may be all that is left before the topology is stopped.
+const HELD_STUCK: Duration = Duration::from_secs(1);
+
+/// One task of a spout.
+pub(crate) struct SpoutTask {
+    base: Base,
+    maker: Maker,
+    instance: Option<Instance<dyn Spout>>,
+    slice: Slice,
+    rest: Rest,
+    /// What the instance was last told: `activate` or `deactivate`.
+    active: bool,
+    /// The topology has been told that nothing more is to come.
+    finished: bool,
+    /// Since when there have been held tuples only, with no room for more.
+    stuck_since: Option<Moment>,
+    ending: Ending,
+}
+
+/// Why a spout isn't asked now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rest {
+    /// It is asked.
+    No,
+    /// It had nothing; its waker or a verdict brings it back.
+    UntilWoken,
+    /// It had nothing, and named a time besides.
+    Until(Moment),
+    /// It has nothing any more; a verdict brings it back.
+    Finished,
+}
+
+/// How far a task is with its end.
+#[derive(Clone, Copy, PartialEq)]
+enum Ending {
+    No,
+    Told,
+    Done,
+}
+
+impl SpoutTask {
+    pub(crate) const fn new(base: Base, maker: Maker) -> Self {
+        Self {
+            base,
+            maker,
+            instance: None,
+            slice: Slice::new(),
+            rest: Rest::No,
+            active: true,
+            finished: false,
+            stuck_since: None,
+            ending: Ending::No,
+        }
+    }
+
+    pub(crate) const fn now(&self) -> Moment {
+        self.base.output.now
+    }
+
+    pub(crate) fn run(&mut self, now: Moment) -> Next {
+        if self.ending == Ending::Done {
+            return Next::Ended;
+        }
+        self.base.output.now = now;
+        self.base.take_contributions(now);
+        let mut next = self.base.send_all(now);
+        let phase = self.base.control.phase(now);
+        if phase == Phase::Forced {
+            self.base.fail_rest(true);
+        }
+        if self.instance.is_none() && phase < Phase::Draining {
+            next = next.min(self.start(now));
+        }
+        self.tell_verdicts();
+        self.follow_phase(phase);
+        if phase == Phase::Active {
+            next = next.min(self.poll_slice(now));
+        }
+        self.tell_verdicts();
+        self.tell_finished();
+        next = next.min(self.check_held(self.now()));
+        self.end_if_done(phase);
+        next = next.min(self.base.send_all(self.now()));
+        if self.base.touch_is_due(self.now()) {
+            self.base.output.touch_backlog();
+            self.base.output.lanes.flush();
+        }
+        let blocked = self.base.output.is_blocked();
+        next = next.min(self.base.next_timer(self.now(), blocked));
+        self.finish_end(next, phase)
+    }
+
+    /// Starts a new instance when it is time.
+    fn start(&mut self, now: Moment) -> Next {
+        if self.base.restarts.due() > now {
+            return Next::At(self.base.restarts.due());
+        }
+        match self.maker.spout() {
+            Ok(instance) => {
+                self.instance = Some(instance);
+                self.rest = Rest::No;
+                self.active = true;
+                self.base.restarts.started(now);
+                Next::Again
+            }
+            Err(error) => {
+                self.base.start_failed(&error, now);
+                Next::At(self.base.restarts.due())
+            }
+        }
+    }
+
+    /// Tells the instance the ends of its messages. Any of them may give it something to do.
+    fn tell_verdicts(&mut self) {
+        for end in self.base.take_ended() {
+            if let Err(error) = self.tell(&end) {
+                self.base.note_error("verdict", &error.to_string());
+                self.restart(&error);
+                return;
+            }
+            if end.outcome != Outcome::Held {
+                self.rest = Rest::No;
+            }
+        }
+    }
+
+    fn tell(&mut self, end: &Ended) -> squall_core::Result<()> {
+        let Some(instance) = &mut self.instance else {
+            return Ok(());
+        };
+        if end.outcome == Outcome::Acked {
+            self.base.stats.acked.add(1);
+        }
+        guard_silent(|| match &end.outcome {
+            Outcome::Acked => instance.component.ack(end.message),
+            Outcome::Failed(failure) => instance.component.fail(end.message, failure),
+            Outcome::Held => instance.component.held(end.message),
+        })
+    }
+
+    /// Tells the instance of activation and deactivation.
+    fn follow_phase(&mut self, phase: Phase) {
+        let active = phase == Phase::Active;
+        if active == self.active {
+            return;
+        }
+        self.active = active;
+        self.rest = Rest::No;
+        let Some(instance) = &mut self.instance else {
+            return;
+        };
+        let told = guard_silent(|| match active {
+            true => instance.component.activate(),
+            false => instance.component.deactivate(),
+        });
+        if let Err(error) = told {
+            self.base.note_error("activate", &error.to_string());
+            self.restart(&error);
+        }
+    }
+
+    /// Asks for tuples until the slice is used up, there is no room, or there are none.
+    fn poll_slice(&mut self, now: Moment) -> Next {
+        match self.rest {
+            _ if self.base.bell.take_call() => self.rest = Rest::No,
+            Rest::Until(due) if due <= now => self.rest = Rest::No,
+            _ => {}
+        }
+        let mut n_done = 0;
+        let mut fault = None;
+        while n_done < self.slice.n_tuples()
+            && self.rest == Rest::No
+            && fault.is_none()
+            && self.has_room()
+        {
+            let Some(instance) = &mut self.instance else {
+                return Next::Wait;
+            };
+            let output = &mut self.base.output;
+            match guard(|| {
+                instance
+                    .component
+                    .next_tuple(&mut SpoutEmitter::new(output))
+            }) {
+                Ok(Activity::Emitted) => n_done += 1,
+                Ok(Activity::Idle) => self.rest = Rest::UntilWoken,
+                Ok(Activity::IdleFor(pause)) => self.rest = Rest::Until(now + pause),
+                Ok(Activity::Finished) => self.rest = Rest::Finished,
+                Err(error) => fault = Some(error),
+            }
+        }
+        if n_done > 0 {
+            let now = self.maker.services.clock.now();
+            self.slice.learn(n_done, now.since(self.now()));
+            self.base.output.now = now;
+        }
+        if let Some(error) = fault {
+            self.base.note_error("next_tuple", &error.to_string());
+            self.rest = Rest::Until(self.now() + ERROR_PAUSE);
+            if wants_restart(&error) {
+                self.restart(&error);
+            }
+        }
+        match self.rest {
+            Rest::No if self.has_room() && self.instance.is_some() => Next::Again,
+            Rest::Until(due) => Next::At(due),
+            _ => Next::Wait,
+        }
+    }
+
+    /// Tells whether the bounds on pending tuples leave room for another.
+    fn has_room(&self) -> bool {
+        let (settings, output) = (&self.base.settings, &self.base.output);
+        let pending = output.ledger.pending();
+        !output.is_blocked()
+            && pending.n_roots < settings.max_spout_pending as usize
+            && pending.bytes < settings.max_spout_pending_bytes.as_usize()
+            && self.base.control.held_bytes() < settings.max_held_bytes.as_usize()
+    }
+
+    /// Tells the topology when this task has nothing more to emit, and when it has again.
+    fn tell_finished(&mut self) {
+        let finished = self.rest == Rest::Finished;
+        if finished != self.finished {
+            self.finished = finished;
+            self.base.control.set_finished(finished);
+        }
+    }
+
+    /// Stops the topology when held tuples fill their bound and nothing else is pending that could end.
+    fn check_held(&mut self, now: Moment) -> Next {
+        let (ledger, bound) = (&self.base.output.ledger, self.base.settings.max_held_bytes);
+        let held_bytes = self.base.control.held_bytes();
+        if held_bytes < bound.as_usize()
+            || ledger.pending().n_roots > 0
+            || ledger.held().n_roots == 0
+        {
+            self.stuck_since = None;
+            return Next::Wait;
+        }
+        let since = *self.stuck_since.get_or_insert(now);
+        if now.since(since) < HELD_STUCK {
+            return Next::At(since + HELD_STUCK);
+        }
+        let needed = held_bytes.saturating_mul(2);
+        let reason = format!(
+            "max_held_bytes ({bound}) is full of held tuples and nothing else is pending: windows wait for \
+             tuples that have no room; set max_held_bytes to at least {needed}B"
+        );
+        self.base
+            .control
+            .fail(reason, now + self.base.settings.drain_timeout.0);
+        Next::Again
+    }
+
+    /// Ends the task when nothing is pending and nothing is to come.
+    fn end_if_done(&mut self, phase: Phase) {
+        let over =
+            self.ending == Ending::No && (self.rest == Rest::Finished || phase >= Phase::Draining);
+        if over && self.base.output.ledger.pending().n_roots == 0 && !self.base.output.is_blocked()
+        {
+            if self.base.output.ledger.held().n_roots > 0 {
+                // At the end of input the holders flush and ack; draining doesn't wait for them.
+                if phase < Phase::Draining {
+                    return;
+                }
+                self.base.fail_rest(false);
+                self.tell_verdicts();
+            }
+            self.base.output.send_end(self.base.info.task);
+            self.ending = Ending::Told;
+        }
+    }
+
+    /// Closes the task once its readers have heard of its end.
+    fn finish_end(&mut self, next: Next, phase: Phase) -> Next {
+        let heard = !self.base.output.is_blocked() || phase == Phase::Forced;
+        if self.ending != Ending::Told || !heard {
+            return next;
+        }
+        if let Some(mut instance) = self.instance.take()
+            && let Err(error) = guard_silent(|| instance.component.close())
+        {
+            self.base.note_error("close", &error.to_string());
+        }
+        self.ending = Ending::Done;
+        if !self.finished {
+            self.base.control.set_finished(true);
+        }
+        self.base.announce_end(true);
+        Next::Ended
+    }
+
+    /// Drops the instance and forgets its roots: the next one begins from its checkpoint.
+    fn restart(&mut self, error: &ComponentError) {
+        if let Some(instance) = self.instance.take()
+            && let Err(error) = guard_silent(|| drop(instance))
+        {
+            self.base.note_error("drop", &error.to_string());
+        }
+        self.base.forget_roots();
+        self.base.restart_after(error);
+        self.rest = Rest::No;
+    }
+}
