@@ -2,9 +2,14 @@
 //!
 //! [`prelude`] has the words, [`testing`] runs components without a cluster, a thread or a sleep.
 
+mod app;
+pub mod console;
+pub mod local;
 pub mod prelude;
 pub mod testing;
 
+pub use app::{App, Program};
+pub use clap;
 pub use squall_core::{
     AckToken, Activity, Bolt, BoltDeclarer, BoxFuture, ByteSize, CheckpointStore, Clock,
     ComponentError, ComponentId, CustomGrouping, DeclareError, EmitError, Emitter, Entry, Failure,

@@ -1,5 +1,6 @@
 //! What almost every program of an author needs: `use squall::prelude::*;`.
 
+pub use clap;
 pub use squall_core::{
     AckToken, Activity, Bolt, ComponentError, Emitter, Failure, MessageId, Outputs, Remediable,
     Result, Spout, SpoutEmitter, TaskContext, TopologyBuilder, Tuple, Value, Verdict,

@@ -1,0 +1,156 @@
+//! A whole program: its components, its topologies, its command line.
+
+mod built;
+mod command;
+mod components;
+mod graph;
+mod line;
+mod logs;
+mod program;
+mod run;
+mod target;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use squall_core::{Bolt, CustomGrouping, Registry, Result, Spout, TopologyBuilder};
+
+use built::BuiltTopology;
+use command::ExtraCommand;
+
+pub use program::Program;
+
+/// A program that runs topologies: registers components, declares topologies, and is then handed the
+/// command line.
+///
+/// ```no_run
+/// use squall::prelude::*;
+/// # struct Split;
+/// # impl Bolt for Split {
+/// #     fn execute(&mut self, _: &Tuple, _: &mut Emitter<'_>) -> Result<()> { Ok(()) }
+/// # }
+///
+/// fn main() -> std::process::ExitCode {
+///     squall::App::new().bolt("split", |(): ()| Ok(Split)).main()
+/// }
+/// ```
+///
+/// The commands are `run`, `validate`, `graph` and `components`, and those of [`App::command`].
+#[must_use = "a program does nothing before `main`"]
+pub struct App {
+    registry: Registry,
+    topologies: Vec<BuiltTopology>,
+    commands: Vec<ExtraCommand>,
+    about: &'static str,
+    examples: &'static str,
+}
+
+impl App {
+    /// Begins a program, with the ready-made components where the feature `components` is on.
+    pub fn new() -> Self {
+        let mut app = Self {
+            registry: Registry::new(),
+            topologies: Vec::new(),
+            commands: Vec::new(),
+            about: "Runs topologies",
+            examples: line::EXAMPLES,
+        };
+        #[cfg(feature = "components")]
+        squall_components::all(&mut app.registry);
+        app
+    }
+
+    /// Registers the components of another crate: `.with(squall_kinesis::all)`.
+    pub fn with<T>(mut self, register: impl FnOnce(&mut Registry) -> T) -> Self {
+        register(&mut self.registry);
+        self
+    }
+
+    /// Registers a spout: a factory from its config, called once per task, that does no I/O.
+    ///
+    /// A name that is registered twice means what was registered last.
+    pub fn spout<C, S, F>(mut self, name: &str, factory: F) -> Self
+    where
+        C: DeserializeOwned + JsonSchema,
+        S: Spout + 'static,
+        F: Fn(C) -> Result<S> + Send + Sync + 'static,
+    {
+        self.registry.spout(name, factory);
+        self
+    }
+
+    /// Registers a bolt: a factory from its config, called once per task, that does no I/O.
+    ///
+    /// A name that is registered twice means what was registered last.
+    pub fn bolt<C, B, F>(mut self, name: &str, factory: F) -> Self
+    where
+        C: DeserializeOwned + JsonSchema,
+        B: Bolt + 'static,
+        F: Fn(C) -> Result<B> + Send + Sync + 'static,
+    {
+        self.registry.bolt(name, factory);
+        self
+    }
+
+    /// Registers a custom grouping; the factory is called once per sending task and input.
+    pub fn grouping<G: CustomGrouping + 'static>(
+        mut self,
+        name: &str,
+        factory: impl Fn() -> G + Send + Sync + 'static,
+    ) -> Self {
+        self.registry.grouping(name, factory);
+        self
+    }
+
+    /// Adds a topology that is built in Rust. Its arguments stand behind its name on the command line;
+    /// in a program with a single topology the name may be left out.
+    pub fn topology<A: Args>(
+        mut self,
+        name: &'static str,
+        build: impl Fn(A, &mut TopologyBuilder) -> Result<()> + 'static,
+    ) -> Self {
+        self.topologies.push(BuiltTopology::new(name, build));
+        self
+    }
+
+    /// Adds a command of the program's own. What `A` documents is the command's help; the exit status
+    /// of an error is 1.
+    pub fn command<A: Args>(
+        mut self,
+        name: &'static str,
+        run: impl FnOnce(A, &Program) -> Result<ExitCode> + 'static,
+    ) -> Self {
+        self.commands.push(ExtraCommand::new(name, run));
+        self
+    }
+
+    /// Says in one line what the program is, for `--help`.
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Sets the text at the end of `--help`: examples teach best.
+    pub const fn examples(mut self, examples: &'static str) -> Self {
+        self.examples = examples;
+        self
+    }
+
+    /// Does what the command line says. Blocks until it is done.
+    ///
+    /// Exit status: 0 done, 1 failed, 2 the command line or a topology is invalid and nothing started.
+    #[must_use = "the exit status is what `main` returns"]
+    pub fn main(self) -> ExitCode {
+        line::dispatch(self, std::env::args_os().collect())
+    }
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}

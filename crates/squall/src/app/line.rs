@@ -1,0 +1,147 @@
+//! The command line: which command, with which arguments.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Args, Command};
+
+use squall_core::Result;
+
+use crate::app::built::BuiltTopology;
+use crate::app::target::{FileArgs, Refusal};
+use crate::app::{App, Program, components, graph, logs, run, validate};
+use crate::console;
+
+/// The end of `--help` where a program has none of its own.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  run topology.yaml                    run a declared topology until its spouts finish, or Ctrl-C
+  run topology.yaml --for 30s          run it for half a minute
+  run topology.yaml --set bolts.count.parallelism=4
+  validate topology.yaml               say everything that is wrong with it
+  components                           list what topologies can be made of
+  components count                     show one component: config and output fields";
+
+/// Wrong usage, or a topology that is invalid: nothing was started.
+const USAGE: u8 = 2;
+
+/// Reads the command line and does what it says.
+pub(super) fn dispatch(app: App, args: Vec<OsString>) -> ExitCode {
+    let matches = match parse(&app, args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Nobody is left to be told that this can't be written.
+            error.print().unwrap_or_default();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let outcome = perform(app, &matches);
+    outcome.unwrap_or_else(|error| {
+        if let Some(refusal) = error.as_error().downcast_ref::<Refusal>() {
+            console::say(refusal);
+            return ExitCode::from(USAGE);
+        }
+        console::say(format_args!("error: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
+    logs::start(
+        matches
+            .get_one::<String>("log")
+            .map_or("warn", |filter| filter),
+    )?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("squall-io")
+        .enable_all()
+        .build()?;
+    let program = Program {
+        registry: Arc::new(app.registry),
+        topologies: app.topologies,
+        tokio: runtime.handle().clone(),
+    };
+    match matches.subcommand() {
+        Some(("run", matches)) => run::run(matches, &program),
+        Some(("validate", matches)) => validate::validate(matches, &program),
+        Some(("graph", matches)) => graph::graph(matches, &program),
+        Some(("components", matches)) => components::components(matches, &program),
+        Some((name, matches)) => {
+            let own = app.commands.into_iter().find(|own| own.name == name);
+            own.map_or(Ok(ExitCode::from(USAGE)), |own| own.run(matches, &program))
+        }
+        None => Ok(ExitCode::from(USAGE)),
+    }
+}
+
+/// Parses; where a program has a single topology, its name may be left out.
+fn parse(app: &App, args: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+    let command = command(app);
+    if let ([topology], Some(at)) = (app.topologies.as_slice(), name_is_missing(&args)) {
+        let mut named = args.clone();
+        named.insert(at, topology.name.into());
+        match command.clone().try_get_matches_from(named) {
+            Ok(matches) => return Ok(matches),
+            Err(error) if error.kind() == ErrorKind::UnknownArgument => {}
+            Err(error) => return Err(error),
+        }
+    }
+    command.try_get_matches_from(args)
+}
+
+/// Returns where a topology's name would stand in `run …`, if an option or nothing stands there.
+fn name_is_missing(args: &[OsString]) -> Option<usize> {
+    let takes_topology = |arg: &OsString| ["run", "validate", "graph"].iter().any(|c| arg == c);
+    let at = args.iter().position(takes_topology)? + 1;
+    let begins_with_dash = |arg: &OsString| arg.as_encoded_bytes().first() == Some(&b'-');
+    let is_help = |arg: &OsString| arg == "--help" || arg == "-h";
+    let next = args.get(at);
+    (next.is_none_or(begins_with_dash) && !next.is_some_and(is_help)).then_some(at)
+}
+
+fn command(app: &App) -> Command {
+    let log = Arg::new("log")
+        .long("log")
+        .value_name("FILTER")
+        .env("RUST_LOG")
+        .global(true)
+        .help("What to log to stderr: error, warn, info, debug, or by module [default: warn]");
+    let mut command = Command::new("squall")
+        .about(app.about)
+        .after_help(app.examples)
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(log)
+        .subcommand(on_topology::<run::RunArgs>("run", &app.topologies))
+        .subcommand(on_topology::<validate::ValidateArgs>(
+            "validate",
+            &app.topologies,
+        ))
+        .subcommand(on_topology::<graph::GraphArgs>("graph", &app.topologies))
+        .subcommand(components::ComponentsArgs::augment_args(Command::new(
+            "components",
+        )));
+    for own in &app.commands {
+        command = command.subcommand(own.subcommand());
+    }
+    command
+}
+
+/// Makes a command that takes a topology: a file, or the name of one that is built in Rust.
+fn on_topology<A: Args>(name: &'static str, topologies: &[BuiltTopology]) -> Command {
+    let command = A::augment_args(FileArgs::augment_args(Command::new(name)));
+    let about = A::augment_args(Command::new(name)).get_about().cloned();
+    let command = command
+        .about(about.unwrap_or_default())
+        .args_conflicts_with_subcommands(true)
+        .subcommand_value_name("NAME")
+        .subcommand_help_heading("Topologies of this program")
+        .disable_help_subcommand(true);
+    topologies.iter().fold(command, |command, topology| {
+        command.subcommand(topology.subcommand(A::augment_args))
+    })
+}

@@ -1,0 +1,144 @@
+//! `run`: a topology in this process, until it ends.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use serde::Serialize;
+
+use squall_core::{HumanDuration, Result};
+use squall_runtime::{Options, TopologySnapshot};
+
+use crate::app::{Program, target};
+use crate::console;
+use crate::local::{self, Progress, StateFile, Totals};
+
+/// How often a line says how the run is getting on.
+const REPORT_PERIOD: Duration = Duration::from_secs(5);
+
+/// Run a topology in this process until its spouts finish, or Ctrl-C drains it
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    /// Drain after this long: 30s, 5m
+    #[arg(long = "for", value_name = "DURATION")]
+    limit: Option<HumanDuration>,
+    /// Forget where the sources were, and start over
+    #[arg(long)]
+    fresh: bool,
+    /// Where state files live [default: .squall]
+    #[arg(long, value_name = "DIR", env = "SQUALL_STATE")]
+    state: Option<PathBuf>,
+    /// How to print the summary: text on stderr, or JSON on stdout
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// What is said at the end.
+#[derive(Serialize)]
+struct Summary<'s> {
+    topology: &'s str,
+    #[serde(flatten)]
+    totals: Totals,
+    elapsed_s: f64,
+    /// Why the run ended, where it ended badly.
+    error: Option<String>,
+}
+
+pub(super) fn run(matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
+    let declared = target::find(matches, program)?;
+    let args = RunArgs::from_arg_matches(target::options(matches))?;
+    let state = open_state(&args, &declared.spec.name, program)?;
+    let (registry, options) = (program.registry(), &Options::default());
+    let local = local::start(&declared, registry, state, program.tokio(), options)?;
+    console::say(format_args!(
+        "memory bound: {}",
+        local.running().memory_bound()
+    ));
+    local.heed_signals(program.tokio());
+
+    let mut before: Option<Progress> = None;
+    let limit = args.limit.map(|limit| limit.0);
+    let outcome = local.watch(REPORT_PERIOD, limit, |local| {
+        let snapshot = local.running().snapshot();
+        let progress = Progress::since(before.as_ref(), &snapshot);
+        console::say(progress);
+        complain(&snapshot);
+        before = Some(progress);
+    });
+    let error = outcome.err().map(|error| error.to_string());
+    let failed = error.is_some();
+    summarise(&args, &local.running().snapshot(), error)?;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Finds the topology's state and says what it resumes from.
+fn open_state(args: &RunArgs, topology: &str, program: &Program) -> Result<Arc<StateFile>> {
+    let state = StateFile::new(args.state.as_deref(), topology);
+    if args.fresh {
+        state.remove()?;
+    }
+    for (source, n_checkpoints) in state.resume(program.tokio())? {
+        console::say(format_args!(
+            "resuming {source} from {n_checkpoints} checkpoints in {} (`--fresh` to start over)",
+            squall_core::CheckpointStore::location(&state),
+        ));
+    }
+    Ok(Arc::new(state))
+}
+
+/// Names the tasks that fail again and again: nothing will come of the run before somebody acts.
+fn complain(snapshot: &TopologySnapshot) {
+    for task in snapshot.tasks.iter().filter(|task| task.crash_looping) {
+        let error = task.last_error.as_deref().unwrap_or("no error was kept");
+        let (component, restarts) = (&task.component, task.restarts);
+        console::say(format_args!(
+            "        {component} fails again and again ({restarts} restarts): {error}"
+        ));
+    }
+}
+
+fn summarise(args: &RunArgs, snapshot: &TopologySnapshot, error: Option<String>) -> Result<()> {
+    let summary = Summary {
+        topology: &snapshot.topology,
+        totals: Totals::of(snapshot),
+        elapsed_s: snapshot.uptime.as_secs_f64(),
+        error,
+    };
+    match args.output {
+        Format::Json => console::data(serde_json::to_string(&summary)?),
+        Format::Text => console::say(text(&summary)),
+    }
+    Ok(())
+}
+
+fn text(summary: &Summary<'_>) -> String {
+    let Totals {
+        emitted,
+        acked,
+        failed,
+        replayed,
+        pending,
+        ..
+    } = summary.totals;
+    let (topology, elapsed_s) = (summary.topology, summary.elapsed_s);
+    let mut text = format!(
+        "{topology}: {elapsed_s:.1} s, emitted {emitted}, acked {acked}, failed {failed}, \
+         replayed {replayed}, pending {pending}"
+    );
+    if let Some(error) = &summary.error {
+        text = format!("{text}\nerror: {error}");
+    }
+    text
+}

@@ -1,0 +1,110 @@
+//! Which topology a command is about: a declared one from files, or one that is built in Rust.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Args, FromArgMatches};
+use thiserror::Error;
+
+use squall_core::Result;
+use squall_plan::{Declared, Problems, SourceFile, Sources};
+
+use crate::app::Program;
+
+/// A topology that is declared in files.
+#[derive(Args, Debug)]
+pub(super) struct FileArgs {
+    /// The topology file
+    #[arg(value_name = "FILE", required_unless_present = "overlays")]
+    file: Option<PathBuf>,
+    /// Merge another file over it; may be given several times
+    #[arg(short = 'f', long = "file", value_name = "FILE", id = "overlays")]
+    overlays: Vec<PathBuf>,
+    /// Set a value: `--set bolts.count.parallelism=4`; may be given several times
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = split_set)]
+    sets: Vec<(String, String)>,
+}
+
+/// Why nothing was started: exit status 2.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    /// The topology is wrong.
+    #[error("{0}")]
+    Invalid(Problems),
+    /// A file can't be read.
+    #[error("error: {}: {source}{hint}", .path.display())]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+        hint: String,
+    },
+    /// A topology that is built in Rust refuses its arguments.
+    #[error("error: topology {name}: {reason}")]
+    Unbuilt { name: String, reason: String },
+}
+
+/// Finds, reads and checks the topology that the command line names; `matches` are the command's.
+pub(super) fn find(matches: &ArgMatches, program: &Program) -> Result<Declared> {
+    let declared = match matches.subcommand() {
+        Some((name, matches)) => build(name, matches, program)?,
+        None => read(&FileArgs::from_arg_matches(matches)?, program)?,
+    };
+    for warning in &declared.warnings {
+        crate::console::say(warning);
+    }
+    Ok(declared)
+}
+
+/// Returns the matches that hold a command's own options.
+pub(super) fn options(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, matches)| matches)
+}
+
+fn build(name: &str, matches: &ArgMatches, program: &Program) -> Result<Declared> {
+    let unbuilt = |reason: String| Refusal::Unbuilt {
+        name: name.to_owned(),
+        reason,
+    };
+    let topology = program.topologies.iter().find(|built| built.name == name);
+    let topology = topology.ok_or_else(|| unbuilt("not in this program".to_owned()))?;
+    let spec = topology.build(matches);
+    let spec = spec.map_err(|error| unbuilt(error.to_string()))?;
+    let checked = squall_plan::check(&spec, &program.registry).map_err(Refusal::Invalid)?;
+    Ok(Declared {
+        spec,
+        signatures: checked.signatures,
+        warnings: checked.warnings,
+    })
+}
+
+fn read(args: &FileArgs, program: &Program) -> Result<Declared> {
+    let mut files = Vec::new();
+    for path in args.file.iter().chain(&args.overlays) {
+        let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
+            path: path.clone(),
+            source,
+            hint: hint(path, program),
+        })?;
+        let file = SourceFile::from_bytes(&path.display().to_string(), bytes);
+        files.push(file.map_err(Refusal::Invalid)?);
+    }
+    let sources = Sources {
+        files,
+        sets: args.sets.clone(),
+        env: &|name| std::env::var(name).ok(),
+    };
+    Ok(squall_plan::declare(&sources, &program.registry).map_err(Refusal::Invalid)?)
+}
+
+fn hint(path: &Path, program: &Program) -> String {
+    let names: Vec<_> = program.topologies.iter().map(|t| t.name).collect();
+    if names.is_empty() || path.extension().is_some() {
+        return String::new();
+    }
+    format!("\n  this program's own topologies: {}", names.join(", "))
+}
+
+fn split_set(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=');
+    let (path, value) = pair.ok_or("write PATH=VALUE, as in bolts.count.parallelism=4")?;
+    Ok((path.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,29 @@
+//! `validate`: says everything that is wrong with a topology, and starts nothing.
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args};
+
+use squall_core::Result;
+
+use crate::app::{Program, target};
+use crate::console;
+
+/// Check a topology and say everything that is wrong with it
+#[derive(Args, Debug)]
+pub(super) struct ValidateArgs {}
+
+pub(super) fn validate(matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
+    let declared = target::find(matches, program)?;
+    let spec = &declared.spec;
+    let spouts = spec.spouts.values().map(|spout| spout.parallelism);
+    let bolts = spec.bolts.values().map(|bolt| bolt.parallelism);
+    let n_tasks: u32 = spouts.chain(bolts).map(std::num::NonZeroU32::get).sum();
+    console::say(format_args!(
+        "{}: valid; {} spouts, {} bolts, {n_tasks} tasks",
+        spec.name,
+        spec.spouts.len(),
+        spec.bolts.len(),
+    ));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,31 @@
+//! Where a program's words go: data to stdout, talk to stderr.
+//!
+//! A reader that has gone away (`squall components | head -1`) is no error: what can't be written is
+//! dropped.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// Writes a line of data to stdout. Blocks while the reader is slow.
+pub fn data(text: impl Display) {
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    written.unwrap_or_default();
+}
+
+/// Writes a line of talk to stderr. Blocks while the reader is slow.
+pub fn say(text: impl Display) {
+    writeln!(std::io::stderr().lock(), "{text}").unwrap_or_default();
+}
+
+/// Tells whether a person watches stderr.
+#[must_use]
+pub fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Tells whether stderr takes colours: it is a terminal, and `NO_COLOR` is unset or empty.
+#[must_use]
+pub fn is_coloured() -> bool {
+    is_watched() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

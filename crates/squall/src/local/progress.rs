@@ -1,0 +1,110 @@
+//! How a run is getting on, in one line.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use squall_runtime::TopologySnapshot;
+
+/// What a topology's spouts did since the start of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Tuples that spouts emitted, retries included.
+    pub emitted: u64,
+    /// Tuple trees acked.
+    pub acked: u64,
+    /// Tuple trees failed.
+    pub failed: u64,
+    /// Messages emitted again.
+    pub replayed: u64,
+    /// Tuple trees that have no verdict yet.
+    pub pending: u64,
+    /// Tasks started anew.
+    pub restarts: u64,
+}
+
+/// The totals at one moment, and the rates since another; its `Display` is the line.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// How long the run has lasted.
+    pub uptime: Duration,
+    /// The totals.
+    pub totals: Totals,
+    /// Tuples emitted by spouts per second, since the moment before.
+    pub emitted_per_sec: u64,
+    /// Trees acked per second, since the moment before.
+    pub acked_per_sec: u64,
+}
+
+impl Totals {
+    /// Adds up a snapshot.
+    #[must_use]
+    pub fn of(snapshot: &TopologySnapshot) -> Self {
+        let mut totals = Self {
+            pending: snapshot.pending(),
+            ..Self::default()
+        };
+        for task in snapshot.spouts() {
+            totals.emitted += task
+                .streams
+                .iter()
+                .map(|stream| stream.emitted)
+                .sum::<u64>();
+            totals.acked += task.acked;
+            totals.failed += task.failed.total();
+            let replayed = task
+                .metrics
+                .iter()
+                .filter(|metric| metric.name == "replayed");
+            totals.replayed += replayed
+                .map(|m| u64::try_from(m.value).unwrap_or(0))
+                .sum::<u64>();
+        }
+        totals.restarts = snapshot.tasks.iter().map(|task| task.restarts).sum();
+        totals
+    }
+}
+
+impl Progress {
+    /// Compares a snapshot with the progress before; `None` at the first.
+    #[must_use]
+    pub fn since(before: Option<&Self>, snapshot: &TopologySnapshot) -> Self {
+        let totals = Totals::of(snapshot);
+        let then = before.map_or((Duration::ZERO, 0, 0), |before| {
+            (before.uptime, before.totals.emitted, before.totals.acked)
+        });
+        let millis = snapshot.uptime.saturating_sub(then.0).as_millis().max(1);
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        let rate = |now: u64, then: u64| now.saturating_sub(then).saturating_mul(1000) / millis;
+        Self {
+            uptime: snapshot.uptime,
+            totals,
+            emitted_per_sec: rate(totals.emitted, then.1),
+            acked_per_sec: rate(totals.acked, then.2),
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Totals {
+            failed,
+            replayed,
+            pending,
+            restarts,
+            ..
+        } = self.totals;
+        write!(f, "{:>5} s", self.uptime.as_secs())?;
+        write!(f, "  emitted {}/s", self.emitted_per_sec)?;
+        write!(f, "  acked {}/s", self.acked_per_sec)?;
+        write!(
+            f,
+            "  pending {pending}  failed {failed}  replayed {replayed}"
+        )?;
+        if restarts > 0 {
+            write!(f, "  restarts {restarts}")?;
+        }
+        Ok(())
+    }
+}

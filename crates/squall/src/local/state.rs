@@ -1,0 +1,170 @@
+//! Where a topology that runs in one process remembers how far its sources came: a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+
+use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
+use squall_store::{FileStore, OpenError};
+
+/// The directory for state files where nothing else is said; in the current directory.
+const DEFAULT_DIRECTORY: &str = ".squall";
+
+/// A state file that can't be used.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// It can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It can't be read.
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    /// It can't be removed to start over.
+    #[error("{}: {source}", .path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The state file of one topology: `<directory>/<topology>.redb`.
+///
+/// A file that isn't there yet is made when a component first asks for it: a topology without
+/// checkpoints leaves none behind.
+pub struct StateFile {
+    path: PathBuf,
+    store: OnceCell<FileStore>,
+}
+
+impl StateFile {
+    /// Names the file of a topology; `None` is the directory `.squall` in the current one.
+    #[must_use]
+    pub fn new(directory: Option<&Path>, topology: &str) -> Self {
+        let directory = directory.unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
+        Self {
+            path: directory.join(format!("{topology}.redb")),
+            store: OnceCell::new(),
+        }
+    }
+
+    /// Removes the file, if there is one and no other process uses it. Blocks.
+    ///
+    /// # Errors
+    /// [`StateError::Open`] when another process has it open, [`StateError::Remove`].
+    pub fn remove(&self) -> Result<(), StateError> {
+        if !self.path.exists() {
+            return Ok(());
+        }
+        drop(FileStore::open(&self.path)?);
+        std::fs::remove_file(&self.path).map_err(|source| StateError::Remove {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Opens the file, if there is one, and counts its checkpoints by source. Blocks; call it outside
+    /// of `tokio`.
+    ///
+    /// # Errors
+    /// [`StateError::Open`] when another process has it open or it is damaged, [`StateError::Read`].
+    pub fn resume(&self, tokio: &Handle) -> Result<BTreeMap<String, usize>, StateError> {
+        if !self.path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        tokio.block_on(async {
+            let store = self.store().await?;
+            let mut n_by_source = BTreeMap::new();
+            for (key, _) in store.list("").await? {
+                *n_by_source.entry(source_of(&key)).or_default() += 1;
+            }
+            Ok(n_by_source)
+        })
+    }
+
+    async fn store(&self) -> Result<&FileStore, OpenError> {
+        let path = self.path.clone();
+        let open = || async { FileStore::open(path) };
+        self.store.get_or_try_init(open).await
+    }
+
+    async fn opened(&self) -> Result<&FileStore, StoreError> {
+        let opened = self.store().await;
+        opened.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}
+
+/// Keys are `application/stream/shard`: the stream is what people know.
+fn source_of(key: &str) -> String {
+    key.split('/').nth(1).unwrap_or(key).to_owned()
+}
+
+impl CheckpointStore for StateFile {
+    fn load<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+        Box::pin(async move { self.opened().await?.load(key).await })
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, Entry)>, StoreError>> {
+        Box::pin(async move { self.opened().await?.list(prefix).await })
+    }
+
+    fn commit(
+        &self,
+        fence: Fence,
+        writes: Vec<Write>,
+    ) -> BoxFuture<'_, Result<Vec<u64>, StoreError>> {
+        Box::pin(async move { self.opened().await?.commit(fence, writes).await })
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(key: &str) -> Write {
+        Write {
+            key: key.to_owned(),
+            expected: None,
+            value: Some(b"1".to_vec()),
+        }
+    }
+
+    #[test]
+    fn makes_its_file_at_the_first_use_and_finds_it_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let state = || StateFile::new(Some(directory.path()), "clicks");
+
+        let first = state();
+        assert!(first.resume(tokio.handle()).unwrap().is_empty());
+        assert!(!directory.path().join("clicks.redb").exists());
+        let writes = vec![write("app/orders/0"), write("app/orders/1"), write("lone")];
+        tokio
+            .block_on(first.commit(Fence::default(), writes))
+            .unwrap();
+        let in_use = state().remove().unwrap_err().to_string();
+        assert!(in_use.contains("open in another process"), "{in_use}");
+        drop(first);
+
+        let found = state().resume(tokio.handle()).unwrap();
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("lone".into(), 1), ("orders".into(), 2)]
+        );
+        state().remove().unwrap();
+        assert!(state().resume(tokio.handle()).unwrap().is_empty());
+    }
+}
