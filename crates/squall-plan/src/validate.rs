@@ -66,6 +66,6 @@ pub(crate) fn validate(
     names::check(spec, reporter);
     settings::check(spec, reporter);
     let signatures = components::check(spec, flawed, registry, reporter);
-    graph::check(spec, &signatures, registry, reporter);
+    graph::check((spec, flawed), &signatures, registry, reporter);
     signatures
 }

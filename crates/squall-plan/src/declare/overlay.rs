@@ -165,7 +165,7 @@ fn item<'n, 'p>(
     let n_items = items.len();
     let item = items
         .get_mut(idx)
-        .ok_or_else(|| format!("{} has {n_items} items, counted from 0", quote(done)))?;
+        .ok_or_else(|| format!("{} has no item {idx}: its length is {n_items}", quote(done)))?;
     Ok((item, rest.strip_prefix('.').unwrap_or(rest)))
 }
 

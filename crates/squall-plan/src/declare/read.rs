@@ -30,7 +30,8 @@ pub(crate) use grouping::{GROUPING_WORDS, INPUT_KEYS};
 pub(crate) struct Draft {
     /// What was declared; parts that couldn't be read are left out or at their defaults.
     pub(crate) spec: TopologySpec,
-    /// The components of which something was reported already and which can't be judged any further.
+    /// The components that can't be judged any further, for what was reported of them. The empty name stands
+    /// for sources and fields of inputs that couldn't be read.
     pub(crate) flawed: HashSet<ComponentId>,
 }
 

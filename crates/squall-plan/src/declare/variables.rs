@@ -50,11 +50,12 @@ impl Filler<'_> {
                     filled.wrong.push((message, None));
                 }
                 scalar.text = filled.text;
-                node.mark.variables = filled.variables;
-                if !filled.wrong.is_empty() {
+                if filled.wrong.is_empty() {
+                    node.mark.variables = filled.variables;
+                } else {
                     for (message, help) in filled.wrong {
                         let mut problem = self.texts.error(&node.mark, message);
-                        problem.help = help.map(str::to_owned);
+                        problem.help = help;
                         self.problems.push(problem);
                     }
                     node.kind = Kind::Bad;
@@ -103,7 +104,8 @@ impl Filler<'_> {
         if !is_name || default.is_some_and(|default| default.contains("${")) {
             let shown = quote(&format!("${{{inside}}}"));
             let message = format!("{shown} is no variable");
-            let help = "write ${NAME} or ${NAME:-default}, and `$$` for a dollar sign itself";
+            let help =
+                "write ${NAME} or ${NAME:-default}, and `$$` for a dollar sign itself".to_owned();
             filled.wrong.push((message, Some(help)));
             return Ok(());
         }
@@ -118,7 +120,7 @@ impl Filler<'_> {
             (None, Some(default)) => self.put(default, filled),
             (None, None) => {
                 let message = format!("the variable {} isn't set", quote(name));
-                let help = "set it, or give it a default: ${NAME:-default}";
+                let help = format!("set it, or give it a default: ${{{name}:-default}}");
                 filled.wrong.push((message, Some(help)));
                 Ok(())
             }
@@ -139,5 +141,5 @@ struct Filled {
     /// The variables whose values stand in it.
     variables: Vec<String>,
     /// What is wrong with others, and the help for it.
-    wrong: Vec<(String, Option<&'static str>)>,
+    wrong: Vec<(String, Option<String>)>,
 }

@@ -50,7 +50,9 @@ pub(crate) fn judge<C: DeserializeOwned + JsonSchema>(config: &Json) -> Vec<Misf
 pub(super) fn explain(schema: &Json, config: &Json, refusal: Option<Refusal>) -> Vec<Misfit> {
     let mut misfits = schema::misfits(schema, config);
     let Some(refusal) = refusal else {
-        misfits.retain(|misfit| misfit.severity == Severity::Warning);
+        // Derived readers take a list for a struct's fields in order, which nobody can mean here.
+        let is_list = config.is_array() && schema.get("type") == Some(&Json::from("object"));
+        misfits.retain(|misfit| is_list || misfit.severity == Severity::Warning);
         return misfits;
     };
     let explained = misfits

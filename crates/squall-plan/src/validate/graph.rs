@@ -14,7 +14,7 @@ use crate::report::Reporter;
 
 /// Reports edges that can't be and, where all else is well, bolts that no tuple reaches.
 pub(super) fn check(
-    spec: &TopologySpec,
+    (spec, flawed): (&TopologySpec, &HashSet<ComponentId>),
     signatures: &Signatures,
     registry: &Registry,
     reporter: &mut Reporter<'_>,
@@ -27,6 +27,7 @@ pub(super) fn check(
     }
     let mut edges = Edges {
         spec,
+        flawed,
         signatures,
         registry,
         reporter,
@@ -42,6 +43,8 @@ pub(super) fn check(
 
 struct Edges<'a, 'r> {
     spec: &'a TopologySpec,
+    /// What was reported as unreadable already.
+    flawed: &'a HashSet<ComponentId>,
     signatures: &'a Signatures,
     registry: &'a Registry,
     reporter: &'a mut Reporter<'r>,
@@ -52,7 +55,8 @@ impl Edges<'_, '_> {
         let mut read = HashSet::new();
         for (idx, input) in bolt.inputs.iter().enumerate() {
             let at = at.key("inputs").idx(idx);
-            if !read.insert((&input.component, &input.stream)) {
+            let is_new = read.insert((&input.component, &input.stream));
+            if !is_new && !self.is_unreadable(input.component.as_str()) {
                 let message = format!("{} is read twice by the same bolt", from_of(input));
                 let help =
                     "each of its tuples would count twice; keep one of the inputs".to_owned();
@@ -66,7 +70,9 @@ impl Edges<'_, '_> {
     fn input(&mut self, at: &Path, input: &InputSpec) {
         self.grouping(&at.key("grouping"), &input.grouping);
         let id = &input.component;
-        if !self.spec.spouts.contains_key(id) && !self.spec.bolts.contains_key(id) {
+        if self.is_unreadable(id.as_str()) {
+            // Reported where it was read.
+        } else if !self.spec.spouts.contains_key(id) && !self.spec.bolts.contains_key(id) {
             self.unknown_component(at, id);
         } else if let Some(outputs) = self.signatures.get(id) {
             match outputs.get(input.stream.as_str()) {
@@ -74,6 +80,10 @@ impl Edges<'_, '_> {
                 None => self.unknown_stream(at, input, outputs),
             }
         }
+    }
+
+    fn is_unreadable(&self, name: &str) -> bool {
+        name.is_empty() && self.flawed.contains(name)
     }
 
     fn unknown_component(&mut self, at: &Path, id: &ComponentId) {
@@ -125,7 +135,7 @@ impl Edges<'_, '_> {
             return;
         };
         for (idx, field) in fields.iter().enumerate() {
-            if !known.contains(field) {
+            if !known.contains(field) && !self.is_unreadable(field) {
                 let path = key_path(at, &input.grouping).idx(idx);
                 let message = format!("{} has no field {}", from_of(input), quote(field));
                 let help = did_you_mean(field, "its fields", known.iter().map(Str::as_str));

@@ -79,9 +79,8 @@ fn tasks(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
         n_tasks += u64::from(parallelism.get());
         if n_tasks > u64::from(MAX_TASKS) {
             let path = section.key(id.as_str()).key("parallelism");
-            let message = format!("with this the topology has {n_tasks} tasks or more");
-            let help = Some(format!("a topology has at most {MAX_TASKS}"));
-            reporter.error(&path, Point::Value, message, help);
+            let message = format!("with this the topology has more than {MAX_TASKS} tasks");
+            reporter.error(&path, Point::Value, message, None);
             return;
         }
     }

@@ -132,6 +132,6 @@ impl Reader<'_, '_> {
             self.expected("a list of inputs", at, as_list(at));
             return Vec::new();
         };
-        items.iter().filter_map(|item| self.input(item)).collect()
+        items.iter().map(|item| self.input(item)).collect()
     }
 }

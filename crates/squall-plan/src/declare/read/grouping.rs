@@ -1,6 +1,6 @@
 //! Inputs and their groupings: `clicks`, or `{ from: parse/late, grouping: { fields: [referrer] } }`.
 
-use squall_core::{Grouping, InputSpec, Str};
+use squall_core::{ComponentId, Grouping, InputSpec, Str};
 
 use crate::declare::node::Kind;
 use crate::declare::source::Point;
@@ -30,23 +30,34 @@ const MAPS: [&str; 3] = ["fields", "partial-key", "custom"];
 const EXAMPLES: &str = "{ fields: [a] }, { partial-key: [a] } or { custom: name }";
 
 impl Reader<'_, '_> {
-    /// Reads one input; none where its source can't be read.
-    pub(super) fn input(&mut self, at: &Cursor<'_>) -> Option<InputSpec> {
+    /// Reads one input. One without a readable source keeps its place in the list, by an empty name.
+    pub(super) fn input(&mut self, at: &Cursor<'_>) -> InputSpec {
         if !at.is_map() {
-            let from = self.text(at)?;
-            return Some(InputSpec::from_text(&from, Grouping::default()));
+            return InputSpec::from_text(&self.name(at), Grouping::default());
         }
         self.known_keys(at, &INPUT_KEYS);
         let grouping = at.given("grouping").and_then(|at| self.grouping(&at));
-        let Some(from) = at.given("from") else {
-            let help = "name a component, or a component and its stream: `from: parse/late`";
-            let message = "the input has no `from`";
-            self.reporter
-                .error(&at.path, Point::Value, message, Some(help.to_owned()));
-            return None;
+        let from = match at.given("from") {
+            Some(from) => self.name(&from),
+            None => {
+                let help = "name a component, or a component and its stream: `from: parse/late`";
+                let message = "the input has no `from`";
+                self.reporter
+                    .error(&at.path, Point::Value, message, Some(help.to_owned()));
+                self.unreadable()
+            }
         };
-        let from = self.text(&from)?;
-        Some(InputSpec::from_text(&from, grouping.unwrap_or_default()))
+        InputSpec::from_text(&from, grouping.unwrap_or_default())
+    }
+
+    /// Reads a name, or the empty one where it can't be read.
+    fn name(&mut self, at: &Cursor<'_>) -> Str {
+        self.text(at).unwrap_or_else(|| self.unreadable())
+    }
+
+    fn unreadable(&mut self) -> Str {
+        self.draft.flawed.insert(ComponentId::new(""));
+        Str::default()
     }
 
     fn grouping(&mut self, at: &Cursor<'_>) -> Option<Grouping> {
@@ -104,12 +115,12 @@ impl Reader<'_, '_> {
         self.reporter.error(&at.path, point, message, Some(help));
     }
 
-    /// Reads the fields of a key. One that can't be read is reported, and the others are still looked up.
+    /// Reads the fields of a key. One that can't be read keeps its place, by an empty name.
     fn fields(&mut self, at: &Cursor<'_>) -> Option<Vec<Str>> {
         let Some(items) = at.items() else {
             self.expected("a list of fields", at, as_list(at));
             return None;
         };
-        Some(items.iter().filter_map(|item| self.text(item)).collect())
+        Some(items.iter().map(|item| self.name(item)).collect())
     }
 }
