@@ -1,4 +1,6 @@
-//! Pure functions from a declared topology to a plan of tasks.
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant:** pure functions only: no files, environment, clock or threads in this crate.
 
 mod declare;
 mod graph;

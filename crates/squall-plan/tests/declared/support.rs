@@ -157,6 +157,10 @@ impl Input {
     }
 
     pub(crate) fn declare(self) -> Result<Declared, Problems> {
+        self.declare_in(&program())
+    }
+
+    pub(crate) fn declare_in(self, registry: &Registry) -> Result<Declared, Problems> {
         let Self {
             files,
             sets,
@@ -171,7 +175,7 @@ impl Input {
             sets,
             env: &env,
         };
-        declare(&sources, &program())
+        declare(&sources, registry)
     }
 
     /// Declares what is sound.
