@@ -17,7 +17,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use squall_core::{Bolt, CustomGrouping, Registry, Result, Spout, TopologyBuilder};
+use squall_core::{Bolt, CustomGrouping, Registry, Result, Spout, TopologyBuilder, TopologySpec};
 
 use built::BuiltTopology;
 use command::ExtraCommand;
@@ -138,6 +138,25 @@ impl App {
     pub const fn examples(mut self, examples: &'static str) -> Self {
         self.examples = examples;
         self
+    }
+
+    /// Returns the components, for tests of the program's topologies.
+    #[must_use]
+    pub fn into_registry(self) -> Registry {
+        self.registry
+    }
+
+    /// Builds one of the program's own topologies, for tests; `args` are what stands behind its name on
+    /// the command line.
+    ///
+    /// # Errors
+    /// No such topology, wrong arguments, or what building it returned.
+    pub fn build(&self, name: &str, args: &[&str]) -> Result<TopologySpec> {
+        let topology = self.topologies.iter().find(|built| built.name == name);
+        let topology = topology.ok_or_else(|| format!("no topology `{name}`"))?;
+        let line = topology.subcommand(|command| command);
+        let matches = line.try_get_matches_from(std::iter::once(&name).chain(args))?;
+        topology.build(&matches)
     }
 
     /// Does what the command line says. Blocks until it is done.

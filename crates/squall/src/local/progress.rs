@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use squall_runtime::TopologySnapshot;
 
+/// The metrics in which spouts count what they emitted again.
+const REPLAYED: [&str; 2] = ["replayed", "retried"];
+
 /// What a topology's spouts did since the start of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
@@ -56,7 +59,7 @@ impl Totals {
             let replayed = task
                 .metrics
                 .iter()
-                .filter(|metric| metric.name == "replayed");
+                .filter(|metric| REPLAYED.contains(&metric.name.as_str()));
             totals.replayed += replayed
                 .map(|m| u64::try_from(m.value).unwrap_or(0))
                 .sum::<u64>();

@@ -40,6 +40,12 @@ impl TestSpawner {
         });
     }
 
+    /// Returns how many async tasks have not ended.
+    #[must_use]
+    pub fn n_alive(&self) -> usize {
+        self.runtime.metrics().num_alive_tasks()
+    }
+
     /// Moves tokio's clock on, firing the timers that are due.
     pub fn advance(&self, by: Duration) {
         self.runtime.block_on(tokio::time::advance(by));
