@@ -105,6 +105,16 @@ impl Problems {
         }
     }
 
+    /// Adds a problem that is made only if there is room for it.
+    pub(crate) fn add(&mut self, severity: Severity, problem: impl FnOnce() -> Problem) {
+        if self.list.len() < Self::MAX {
+            self.push(problem());
+        } else {
+            self.n_errors += usize::from(severity == Severity::Error);
+            self.n_left_out += 1;
+        }
+    }
+
     /// Iterates over the problems that were kept.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()

@@ -25,8 +25,7 @@ impl<'a> Reporter<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        let problem = self.problem(Severity::Error, (path, point), message.into(), help);
-        self.problems.push(problem);
+        self.report(Severity::Error, (path, point), message, help);
     }
 
     /// Reports what is probably not meant.
@@ -37,20 +36,18 @@ impl<'a> Reporter<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        let problem = self.problem(Severity::Warning, (path, point), message.into(), help);
-        self.problems.push(problem);
+        self.report(Severity::Warning, (path, point), message, help);
     }
 
     /// Reports what doesn't fit in a config that stands at `base`.
     pub(crate) fn misfit(&mut self, base: &Path, misfit: Misfit) {
         let at = (&base.join(&misfit.path), misfit.point);
-        let problem = self.problem(misfit.severity, at, misfit.message, misfit.help);
-        self.problems.push(problem);
+        self.report(misfit.severity, at, misfit.message, misfit.help);
     }
 
     /// Tells whether what stands at a path came from a `--set`.
     pub(crate) fn is_set(&self, path: &Path) -> bool {
-        matches!(self.map.locate(path, Point::Key).1, Origin::Set(_))
+        matches!(self.map.origin(path), Origin::Set(_))
     }
 
     /// Tells whether anything was found that keeps the topology from running.
@@ -58,21 +55,24 @@ impl<'a> Reporter<'a> {
         self.problems.has_errors()
     }
 
-    fn problem(
-        &self,
+    fn report(
+        &mut self,
         severity: Severity,
         (path, point): (&Path, Point),
-        message: String,
+        message: impl Into<String>,
         help: Option<String>,
-    ) -> Problem {
-        let (place, origin) = self.map.locate(path, point);
-        Problem {
-            severity,
-            message,
-            path: path.to_string(),
-            place,
-            origin,
-            help,
-        }
+    ) {
+        let map = self.map;
+        self.problems.add(severity, || {
+            let (place, origin) = map.locate(path, point);
+            Problem {
+                severity,
+                message: message.into(),
+                path: path.to_string(),
+                place,
+                origin,
+                help,
+            }
+        });
     }
 }

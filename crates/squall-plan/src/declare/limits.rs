@@ -6,11 +6,14 @@ pub const MAX_INPUT_BYTES: usize = 1 << 20;
 /// How deep maps and lists may stand in each other.
 pub const MAX_DEPTH: usize = 64;
 
-/// The most values, keys not counted, after aliases were replaced by what they stand for.
+/// The most values and keys, after aliases were replaced by what they stand for.
 pub const MAX_NODES: usize = 100_000;
 
 /// The most bytes of text, keys included, after aliases and variables were replaced.
 pub const MAX_TEXT_BYTES: usize = 8 << 20;
+
+/// The longest path of a `--set` in bytes.
+pub(super) const MAX_PATH_BYTES: usize = 4096;
 
 /// What may still be allocated.
 #[derive(Debug)]
@@ -32,7 +35,9 @@ impl Budget {
     /// Takes from what is left, or says which bound is reached.
     pub(super) fn take(&mut self, n_nodes: usize, n_bytes: usize) -> Result<(), String> {
         let Some(nodes_left) = self.n_nodes.checked_sub(n_nodes) else {
-            return Err(format!("more than {MAX_NODES} values, aliases replaced"));
+            return Err(format!(
+                "more than {MAX_NODES} values and keys, aliases replaced"
+            ));
         };
         let Some(bytes_left) = self.n_bytes.checked_sub(n_bytes) else {
             return Err(format!(

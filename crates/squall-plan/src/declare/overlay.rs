@@ -5,7 +5,7 @@
 
 use crate::problem::{Problem, Problems, quote};
 
-use super::limits::{Budget, MAX_DEPTH};
+use super::limits::{Budget, MAX_DEPTH, MAX_PATH_BYTES};
 use super::node::{Entry, Kind, Map, Mark, Node};
 use super::parse::parse;
 use super::source::{Text, Texts};
@@ -126,6 +126,12 @@ fn empty_value(source: usize, text: &Text) -> Node {
 
 /// Puts a value at the end of a path. Keys that hold a dot are found if they are already there.
 fn set(root: &mut Node, path: &str, value: Node, mark: &Mark) -> Result<(), String> {
+    if path.is_empty() {
+        return Err("the path is empty: write --set path=value".to_owned());
+    }
+    if path.len() > MAX_PATH_BYTES {
+        return Err(format!("the path is longer than {MAX_PATH_BYTES} bytes"));
+    }
     let mut at = root;
     let mut rest = path;
     let mut depth = value.size().depth;
@@ -140,9 +146,6 @@ fn set(root: &mut Node, path: &str, value: Node, mark: &Mark) -> Result<(), Stri
             Some(idx) => item(at, idx, done)?,
             None => entry(at, rest, done, mark)?,
         };
-    }
-    if path.is_empty() {
-        return Err("the path is empty: write --set path=value".to_owned());
     }
     *at = value;
     Ok(())
@@ -203,12 +206,9 @@ fn entry<'n, 'p>(
 
 /// Finds the longest key that the path begins with.
 fn known_key(map: &Map, rest: &str) -> Option<String> {
-    let begins = |key: &&String| match rest.strip_prefix(key.as_str()) {
-        Some(tail) => !key.is_empty() && (tail.is_empty() || tail.starts_with(['.', '['])),
-        None => false,
-    };
-    map.keys()
-        .filter(begins)
-        .max_by_key(|key| key.len())
-        .cloned()
+    let ends = rest.rmatch_indices(['.', '[']).map(|(at, _)| at);
+    let keys = std::iter::once(rest.len()).chain(ends);
+    let mut keys = keys.filter_map(|end| rest.get(..end));
+    keys.find(|key| !key.is_empty() && map.contains_key(*key))
+        .map(str::to_owned)
 }

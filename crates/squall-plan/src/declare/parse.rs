@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
 
-use crate::problem::{Problem, Problems, quote};
+use crate::problem::{Problem, Problems, Severity, quote};
 
 use super::limits::{Budget, MAX_DEPTH};
 use super::node::{Entry, Kind, Map, Mark, Node};
@@ -272,16 +272,20 @@ impl Loader<'_> {
     }
 
     fn report(&mut self, mark: &Mark, message: impl Into<String>) {
-        self.problems.push(self.texts.error(mark, message));
+        let texts = self.texts;
+        self.problems
+            .add(Severity::Error, || texts.error(mark, message));
     }
 
     fn report_duplicate(&mut self, name: &str, mark: &Mark, first: &Mark) {
-        let mut problem = self
-            .texts
-            .error(mark, format!("the key {} stands here twice", quote(name)));
-        let first = self.texts.error(first, "").place;
-        problem.help = first.map(|place| format!("it first stands in line {}", place.line));
-        self.problems.push(problem);
+        let texts = self.texts;
+        self.problems.add(Severity::Error, || {
+            let message = format!("the key {} stands here twice", quote(name));
+            let mut problem = texts.error(mark, message);
+            let first = texts.error(first, "").place;
+            problem.help = first.map(|place| format!("it first stands in line {}", place.line));
+            problem
+        });
     }
 
     fn stop(&self, mark: &Mark, message: impl Into<String>) -> Box<Problem> {

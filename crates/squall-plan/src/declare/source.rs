@@ -140,23 +140,23 @@ impl Texts {
     }
 
     fn locate(&self, mark: &Mark) -> (Option<Place>, Origin) {
-        let Some(text) = self.list.get(mark.source) else {
-            return (None, Origin::File);
-        };
-        let Range { start, end } = mark.span;
-        let place = if text.is_set {
-            Place::of_set(&text.text, start, end)
-        } else {
-            Place::new(&text.name, &text.text, start, end)
-        };
-        let origin = if !mark.variables.is_empty() {
-            Origin::Variables(mark.variables.clone())
-        } else if text.is_set {
-            Origin::Set(text.name.clone())
-        } else {
-            Origin::File
-        };
-        (Some(place), origin)
+        let place = self.list.get(mark.source).map(|text| {
+            let Range { start, end } = mark.span;
+            if text.is_set {
+                Place::of_set(&text.text, start, end)
+            } else {
+                Place::new(&text.name, &text.text, start, end)
+            }
+        });
+        (place, self.origin(mark))
+    }
+
+    fn origin(&self, mark: &Mark) -> Origin {
+        match self.list.get(mark.source) {
+            _ if !mark.variables.is_empty() => Origin::Variables(mark.variables.clone()),
+            Some(text) if text.is_set => Origin::Set(text.name.clone()),
+            _ => Origin::File,
+        }
     }
 }
 
@@ -194,18 +194,30 @@ impl SourceMap {
 
     /// Finds where a value was written, or else what holds it. A map or a list is pointed to by its key.
     pub(crate) fn locate(&self, path: &Path, point: Point) -> (Option<Place>, Origin) {
-        let Some((texts, root)) = &self.written else {
-            return (None, Origin::Program);
-        };
-        let mut at = (root, None);
-        for step in path.steps() {
-            match descend(at.0, step) {
-                Some(found) => at = found,
-                None => return texts.locate(place_of(at, Point::Value)),
-            }
+        match &self.written {
+            Some((texts, root)) => texts.locate(mark_of(root, path, point)),
+            None => (None, Origin::Program),
         }
-        texts.locate(place_of(at, point))
     }
+
+    /// Finds what a value came from.
+    pub(crate) fn origin(&self, path: &Path) -> Origin {
+        match &self.written {
+            Some((texts, root)) => texts.origin(mark_of(root, path, Point::Key)),
+            None => Origin::Program,
+        }
+    }
+}
+
+fn mark_of<'n>(root: &'n Node, path: &Path, point: Point) -> &'n Mark {
+    let mut at = (root, None);
+    for step in path.steps() {
+        match descend(at.0, step) {
+            Some(found) => at = found,
+            None => return place_of(at, Point::Value),
+        }
+    }
+    place_of(at, point)
 }
 
 fn descend<'n>(node: &'n Node, step: &Step) -> Option<(&'n Node, Option<&'n Mark>)> {

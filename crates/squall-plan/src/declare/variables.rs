@@ -3,7 +3,7 @@
 //! They are replaced after parsing, so that no value can change the shape of the file. What a plain scalar
 //! means is decided afterwards: `parallelism: ${N:-4}` is a number, `"${N:-4}"` stays text.
 
-use crate::problem::{Problems, quote};
+use crate::problem::{Problem, Problems, Severity, quote};
 
 use super::limits::Budget;
 use super::node::{Kind, Node};
@@ -54,9 +54,11 @@ impl Filler<'_> {
                     node.mark.variables = filled.variables;
                 } else {
                     for (message, help) in filled.wrong {
-                        let mut problem = self.texts.error(&node.mark, message);
-                        problem.help = help;
-                        self.problems.push(problem);
+                        let texts = self.texts;
+                        self.problems.add(Severity::Error, || Problem {
+                            help,
+                            ..texts.error(&node.mark, message)
+                        });
                     }
                     node.kind = Kind::Bad;
                 }

@@ -6,6 +6,9 @@ const MAX_NAME_CHARS: usize = 64;
 /// The most names of a list that are shown.
 const MAX_LISTED: usize = 16;
 
+/// The most names that are compared with one.
+const MAX_COMPARED: usize = 512;
+
 /// How alike two names must be, from 0 to 1, to be suggested.
 const ALIKE: f64 = 0.6;
 
@@ -52,7 +55,7 @@ fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&
         return None;
     }
     let mut best = (ALIKE, None);
-    for other in names {
+    for other in names.into_iter().take(MAX_COMPARED) {
         if other.len() > MAX_NAME_CHARS {
             continue;
         }

@@ -1,6 +1,6 @@
 //! The edges: every input against what its source emits, and which bolts a tuple can reach.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use squall_core::{
     BoltSpec, ComponentId, Grouping, InputSpec, Outputs, Registry, Str, StreamId, TopologySpec,
@@ -165,21 +165,18 @@ fn from_of(input: &InputSpec) -> String {
 
 /// Warns of bolts that no tuple reaches. Cycles are as good as any other way.
 fn reach(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
-    let mut reached: HashSet<&ComponentId> = spec.spouts.keys().collect();
-    loop {
-        let more: Vec<_> = spec
-            .bolts
-            .iter()
-            .filter(|(id, bolt)| {
-                let mut sources = bolt.inputs.iter().map(|input| &input.component);
-                !reached.contains(id) && sources.any(|source| reached.contains(source))
-            })
-            .map(|(id, _)| id)
-            .collect();
-        if more.is_empty() {
-            break;
+    let mut readers: HashMap<&ComponentId, Vec<&ComponentId>> = HashMap::new();
+    for (id, bolt) in &spec.bolts {
+        for input in &bolt.inputs {
+            readers.entry(&input.component).or_default().push(id);
         }
-        reached.extend(more);
+    }
+    let mut reached: HashSet<&ComponentId> = HashSet::new();
+    let mut next: Vec<_> = spec.spouts.keys().collect();
+    while let Some(id) = next.pop() {
+        if reached.insert(id) {
+            next.extend(readers.get(id).into_iter().flatten());
+        }
     }
     for (id, bolt) in spec.bolts.iter().filter(|(id, _)| !reached.contains(id)) {
         let path = Path::default().key("bolts").key(id.as_str());

@@ -202,7 +202,7 @@ fn aliases_that_multiply_are_refused() {
     }
     let report = file(&text).declare().unwrap_err().to_string();
     assert!(
-        report.contains("more than 100000 values, aliases replaced"),
+        report.contains("more than 100000 values and keys, aliases replaced"),
         "{report}"
     );
 
