@@ -59,12 +59,20 @@ fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&
         if other.len() > MAX_NAME_CHARS {
             continue;
         }
-        let alike = strsim::normalized_damerau_levenshtein(name, other);
+        let alike = alike(name, other);
         if alike >= best.0 && (best.1.is_none() || alike > best.0) {
             best = (alike, Some(other));
         }
     }
     best.1
+}
+
+/// Compares two names; one that begins with the whole of the other is alike too: `rate_per_sec` and `rate`.
+fn alike(name: &str, other: &str) -> f64 {
+    let shorter = name.len().min(other.len());
+    let is_beginning = shorter >= 3 && (name.starts_with(other) || other.starts_with(name));
+    let alike = strsim::normalized_damerau_levenshtein(name, other);
+    alike.max(if is_beginning { ALIKE } else { 0.0 })
 }
 
 #[cfg(test)]
@@ -83,6 +91,17 @@ mod tests {
             "declared: clicks, parse, count"
         );
         assert_eq!(did_you_mean("x", "declared", []), "declared: none");
+        let keys = ["max_rate", "rate_per_sec", "rat"];
+        let suggestion = did_you_mean("rate", "keys here", keys);
+        assert!(
+            suggestion.starts_with("did you mean `rat`?"),
+            "{suggestion}"
+        );
+        let suggestion = did_you_mean("rate", "keys here", keys.into_iter().take(2));
+        assert!(
+            suggestion.starts_with("did you mean `rate_per_sec`?"),
+            "{suggestion}"
+        );
     }
 
     #[test]

@@ -13,7 +13,10 @@ use crate::problem::{Severity, did_you_mean, list, quote};
 use super::config::Misfit;
 
 /// How many references and values deep a schema is followed.
-const MAX_STEPS: usize = 256;
+const MAX_DEPTH: usize = 256;
+
+/// How many steps are made altogether: alternatives inside of alternatives multiply.
+const MAX_STEPS: usize = 1_000_000;
 
 /// Returns what in a config doesn't fit its schema. No config at all is checked as an empty one.
 pub(super) fn misfits(schema: &Json, config: &Json) -> Vec<Misfit> {
@@ -27,29 +30,32 @@ pub(super) fn misfits(schema: &Json, config: &Json) -> Vec<Misfit> {
     let mut checker = Checker {
         root: schema,
         found: Vec::new(),
+        n_steps: 0,
     };
-    checker.value(schema, config, &Path::default(), MAX_STEPS);
+    checker.value(schema, config, &Path::default(), MAX_DEPTH);
     checker.found
 }
 
 struct Checker<'s> {
     root: &'s Json,
     found: Vec<Misfit>,
+    n_steps: usize,
 }
 
 impl<'s> Checker<'s> {
-    fn value(&mut self, schema: &'s Json, value: &Json, path: &Path, steps: usize) {
-        let Some(steps) = steps.checked_sub(1) else {
+    fn value(&mut self, schema: &'s Json, value: &Json, path: &Path, levels: usize) {
+        self.n_steps += 1;
+        let Some(levels) = levels.checked_sub(1).filter(|_| self.n_steps <= MAX_STEPS) else {
             return;
         };
         if let Some(reference) = text(schema, "$ref") {
-            self.reference(reference, value, path, steps);
+            self.reference(reference, value, path, levels);
         }
         for one in array(schema, "allOf") {
-            self.value(one, value, path, steps);
+            self.value(one, value, path, levels);
         }
         for choice in ["anyOf", "oneOf"] {
-            self.choice(array(schema, choice), value, path, steps);
+            self.choice(array(schema, choice), value, path, levels);
         }
         if let Some(of) = schema.get("type")
             && !takes(of, value)
@@ -62,11 +68,11 @@ impl<'s> Checker<'s> {
         self.one_of(schema, value, path);
         self.bounds(schema, value, path);
         match value {
-            Json::Object(map) => self.map(schema, map, path, steps),
+            Json::Object(map) => self.map(schema, map, path, levels),
             Json::Array(items) => {
                 if let Some(schema) = schema.get("items") {
                     for (idx, item) in items.iter().enumerate() {
-                        self.value(schema, item, &path.idx(idx), steps);
+                        self.value(schema, item, &path.idx(idx), levels);
                     }
                 }
             }
@@ -74,7 +80,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn reference(&mut self, reference: &str, value: &Json, path: &Path, steps: usize) {
+    fn reference(&mut self, reference: &str, value: &Json, path: &Path, levels: usize) {
         let Some(name) = reference.strip_prefix("#/$defs/") else {
             return;
         };
@@ -92,42 +98,48 @@ impl<'s> Checker<'s> {
         if let Some(error) = quantity {
             self.error(path, error.to_string(), None);
         } else if let Some(schema) = self.root.get("$defs").and_then(|defs| defs.get(name)) {
-            self.value(schema, value, path, steps);
+            self.value(schema, value, path, levels);
         }
     }
 
     /// Follows alternatives: of a single one besides null its own mistakes, of several texts the choice.
-    fn choice(&mut self, all: &'s [Json], value: &Json, path: &Path, steps: usize) {
+    fn choice(&mut self, all: &'s [Json], value: &Json, path: &Path, levels: usize) {
         let mut tried = Vec::new();
         for schema in all {
-            let mut checker = Checker {
-                root: self.root,
-                found: Vec::new(),
-            };
-            checker.value(schema, value, path, steps);
-            if checker
-                .found
-                .iter()
-                .all(|misfit| misfit.severity == Severity::Warning)
-            {
-                self.found.extend(checker.found);
+            let before = self.found.len();
+            self.value(schema, value, path, levels);
+            let mut new = self.found.iter().skip(before);
+            if new.all(|misfit| misfit.severity == Severity::Warning) {
                 return;
             }
-            tried.push((schema, checker.found));
+            tried.push((schema, self.found.split_off(before)));
         }
         let is_null = |schema: &Json| schema.get("type") == Some(&Json::from("null"));
         tried.retain(|(schema, _)| !is_null(schema));
-        if let [(_, found)] = tried.as_mut_slice() {
-            self.found.append(found);
-            return;
+        match tried.as_mut_slice() {
+            [] => return,
+            [(_, found)] => return self.found.append(found),
+            _ => {}
         }
-        let names: Vec<_> = tried
-            .iter()
-            .flat_map(|(schema, _)| constants(schema))
-            .collect();
+        let names: Vec<_> = tried.iter().flat_map(|(one, _)| constants(one)).collect();
         if !names.is_empty() && value.is_string() {
             self.unknown_choice(value, &names, path);
+            return;
         }
+        let of: Option<Vec<_>> = tried.iter().map(|(one, _)| self.type_of(one)).collect();
+        if let Some(of) = of.filter(|of| !of.iter().any(|of| takes(of, value))) {
+            let mut expected: Vec<_> = of.into_iter().map(words).collect();
+            expected.dedup();
+            let (expected, found) = (expected.join(" or "), describe(value));
+            self.error(path, format!("expected {expected}, found {found}"), None);
+        }
+    }
+
+    /// Returns the type that a schema names, itself or by what it refers to.
+    fn type_of(&self, schema: &'s Json) -> Option<&'s Json> {
+        let target = text(schema, "$ref").and_then(|to| to.strip_prefix("#/$defs/"));
+        let target = target.and_then(|name| self.root.get("$defs")?.get(name));
+        target.unwrap_or(schema).get("type")
     }
 
     fn one_of(&mut self, schema: &'s Json, value: &Json, path: &Path) {
@@ -162,15 +174,15 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn map(&mut self, schema: &'s Json, map: &Map<String, Json>, path: &Path, steps: usize) {
+    fn map(&mut self, schema: &'s Json, map: &Map<String, Json>, path: &Path, levels: usize) {
         let properties = schema.get("properties").and_then(Json::as_object);
         let others = schema.get("additionalProperties");
         for (key, value) in map {
             let path = path.key(key);
             if let Some(schema) = properties.and_then(|properties| properties.get(key)) {
-                self.value(schema, value, &path, steps);
+                self.value(schema, value, &path, levels);
             } else if let Some(schema) = others.filter(|others| others.is_object()) {
-                self.value(schema, value, &path, steps);
+                self.value(schema, value, &path, levels);
             } else if let Some(properties) = properties {
                 self.unknown_key(key, schema, properties, path);
             }
@@ -298,4 +310,65 @@ fn in_quotes(of: &Json, value: &Json) -> Option<String> {
     let scalar = value.is_number() || value.is_boolean();
     let as_text = scalar && takes(of, &Json::String(String::new()));
     as_text.then(|| "in quotes it is text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn messages(schema: &Json, config: &Json) -> Vec<String> {
+        let misfits = misfits(schema, config).into_iter();
+        misfits
+            .map(|misfit| format!("{}: {}", misfit.path, misfit.message))
+            .collect()
+    }
+
+    #[test]
+    fn choices_are_explained_by_what_they_take() {
+        let schema = json!({
+            "properties": {
+                "field": { "oneOf": [{ "const": "number" }, { "$ref": "#/$defs/Words" }] },
+                "either": { "anyOf": [{ "type": "integer" }, { "type": "boolean" }, { "type": "null" }] },
+                "maybe": { "anyOf": [{ "$ref": "#/$defs/Words" }, { "type": "null" }] },
+                "mode": { "oneOf": [{ "type": "string", "const": "a" }, { "type": "string", "enum": ["b"] }] },
+            },
+            "$defs": { "Words": {
+                "type": "object",
+                "properties": { "words": { "type": "array", "items": { "type": "string" } } },
+                "required": ["words"],
+                "additionalProperties": false,
+            } },
+        });
+        let config = json!({ "either": "x", "maybe": { "words": ["a", 1], "more": 1 }, "mode": 5 });
+        let expected = [
+            "either: expected a whole number or `true` or `false`, found the text `x`",
+            "maybe.words[1]: expected text, found the number 1",
+            "maybe.more: unknown key `more`",
+            "mode: expected text, found the number 5",
+        ];
+        assert_eq!(messages(&schema, &config), expected);
+        let config = json!({ "field": "numbr", "either": 1, "maybe": null, "mode": "c" });
+        let expected = ["field: unknown choice `numbr`", "mode: unknown choice `c`"];
+        assert_eq!(messages(&schema, &config), expected);
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        let schema = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "$ref": "#/$defs/A" } } });
+        assert!(messages(&schema, &json!({ "a": 1 })).is_empty());
+        let twice = json!([{ "$ref": "#" }, { "$ref": "#/$defs/A" }, { "$ref": "#/$defs/A" }]);
+        let a = json!({ "anyOf": twice, "type": "null" });
+        let schema = json!({ "$ref": "#/$defs/A", "$defs": { "A": a } });
+        assert!(!messages(&schema, &json!({ "a": 1 })).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_passed_over() {
+        let schema =
+            json!({ "type": ["object"], "properties": { "a": { "not": {}, "type": "odd" } } });
+        assert!(messages(&schema, &json!({ "a": 1 })).is_empty());
+        assert!(messages(&json!(true), &json!([1])).is_empty());
+    }
 }
