@@ -1,2 +1,14 @@
-//! Placeholder.
-fn main() {}
+//! The command `squall`: a program of the ready-made components and the Kinesis spout, with commands to
+//! try things out.
+
+mod demo;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    squall::App::new()
+        .with(squall_kinesis::all)
+        .about("Runs topologies: streams of tuples through spouts and bolts, at least once")
+        .command("demo", demo::demo)
+        .main()
+}

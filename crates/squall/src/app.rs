@@ -8,6 +8,7 @@ mod line;
 mod logs;
 mod program;
 mod run;
+mod schema;
 mod target;
 mod validate;
 
@@ -39,7 +40,7 @@ pub use program::Program;
 /// }
 /// ```
 ///
-/// The commands are `run`, `validate`, `graph` and `components`, and those of [`App::command`].
+/// The commands are `run`, `validate`, `graph`, `components` and `schema`, and those of [`App::command`].
 #[must_use = "a program does nothing before `main`"]
 pub struct App {
     registry: Registry,
@@ -122,7 +123,7 @@ impl App {
     pub fn command<A: Args>(
         mut self,
         name: &'static str,
-        run: impl FnOnce(A, &Program) -> Result<ExitCode> + 'static,
+        run: impl FnOnce(&A, &Program) -> Result<ExitCode> + 'static,
     ) -> Self {
         self.commands.push(ExtraCommand::new(name, run));
         self

@@ -17,9 +17,12 @@ use squall_core::{CheckpointStore, Clock, Fence, Registry};
 use squall_plan::Declared;
 use squall_runtime::{Options, RunError, Running, Services, StartError, SystemClock};
 
+use crate::console;
+
 use spawner::TokioSpawner;
 
 pub use progress::{Progress, Totals};
+pub use signals::heed;
 pub use state::{StateError, StateFile};
 
 /// A running topology. Dropping it forces it to end.
@@ -70,7 +73,16 @@ impl Local {
 
     /// Drains at SIGINT or SIGTERM, and forces the end at the second one, from now on.
     pub fn heed_signals(&self, tokio: &Handle) {
-        tokio.spawn(signals::heed(self.running.clone()));
+        let (drained, forced) = (self.running.clone(), self.running.clone());
+        let drain = move || {
+            console::say("draining: what is pending goes on to its end; once more to end at once");
+            drained.drain();
+        };
+        let force = move || {
+            console::say("ending at once");
+            forced.force();
+        };
+        tokio.spawn(heed(drain, force));
     }
 
     /// Waits until the topology has ended, draining it after `limit`; calls `report` every `period`.

@@ -20,12 +20,12 @@ pub(super) struct ExtraCommand {
 impl ExtraCommand {
     pub(super) fn new<A: Args>(
         name: &'static str,
-        run: impl FnOnce(A, &Program) -> Result<ExitCode> + 'static,
+        run: impl FnOnce(&A, &Program) -> Result<ExitCode> + 'static,
     ) -> Self {
         Self {
             name,
             augment: A::augment_args,
-            run: Box::new(move |matches, program| run(A::from_arg_matches(matches)?, program)),
+            run: Box::new(move |matches, program| run(&A::from_arg_matches(matches)?, program)),
         }
     }
 

@@ -11,7 +11,7 @@ use squall_core::Result;
 
 use crate::app::built::BuiltTopology;
 use crate::app::target::{FileArgs, Refusal};
-use crate::app::{App, Program, components, graph, logs, run, validate};
+use crate::app::{App, Program, components, graph, logs, run, schema, validate};
 use crate::console;
 
 /// The end of `--help` where a program has none of its own.
@@ -69,6 +69,7 @@ fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("validate", matches)) => validate::validate(matches, &program),
         Some(("graph", matches)) => graph::graph(matches, &program),
         Some(("components", matches)) => components::components(matches, &program),
+        Some(("schema", _)) => schema::schema(&program),
         Some((name, matches)) => {
             let own = app.commands.into_iter().find(|own| own.name == name);
             own.map_or(Ok(ExitCode::from(USAGE)), |own| own.run(matches, &program))

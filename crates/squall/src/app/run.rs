@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde::Serialize;
 
-use squall_core::{HumanDuration, Result};
+use squall_core::{CheckpointStore, HumanDuration, Result};
 use squall_runtime::{Options, TopologySnapshot};
 
 use crate::app::{Program, target};
@@ -89,10 +89,10 @@ fn open_state(args: &RunArgs, topology: &str, program: &Program) -> Result<Arc<S
     if args.fresh {
         state.remove()?;
     }
-    for (source, n_checkpoints) in state.resume(program.tokio())? {
+    for source in state.resume(program.tokio())? {
         console::say(format_args!(
-            "resuming {source} from {n_checkpoints} checkpoints in {} (`--fresh` to start over)",
-            squall_core::CheckpointStore::location(&state),
+            "resuming {source} from the checkpoints in {} (`--fresh` to start over)",
+            state.location(),
         ));
     }
     Ok(Arc::new(state))

@@ -1,6 +1,6 @@
 //! Where a topology that runs in one process remembers how far its sources came: a file.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -67,22 +67,19 @@ impl StateFile {
         })
     }
 
-    /// Opens the file, if there is one, and counts its checkpoints by source. Blocks; call it outside
-    /// of `tokio`.
+    /// Opens the file, if there is one, and returns the sources that have checkpoints in it. Blocks;
+    /// call it outside of `tokio`.
     ///
     /// # Errors
     /// [`StateError::Open`] when another process has it open or it is damaged, [`StateError::Read`].
-    pub fn resume(&self, tokio: &Handle) -> Result<BTreeMap<String, usize>, StateError> {
+    pub fn resume(&self, tokio: &Handle) -> Result<BTreeSet<String>, StateError> {
         if !self.path.exists() {
-            return Ok(BTreeMap::new());
+            return Ok(BTreeSet::new());
         }
         tokio.block_on(async {
             let store = self.store().await?;
-            let mut n_by_source = BTreeMap::new();
-            for (key, _) in store.list("").await? {
-                *n_by_source.entry(source_of(&key)).or_default() += 1;
-            }
-            Ok(n_by_source)
+            let entries = store.list("").await?;
+            Ok(entries.iter().map(|(key, _)| source_of(key)).collect())
         })
     }
 
@@ -98,9 +95,9 @@ impl StateFile {
     }
 }
 
-/// Keys are `application/stream/shard`: the stream is what people know.
+/// Keys are `application/stream/shard`, and applications may have a `/`: the stream is what people know.
 fn source_of(key: &str) -> String {
-    key.split('/').nth(1).unwrap_or(key).to_owned()
+    key.rsplit('/').nth(1).unwrap_or(key).to_owned()
 }
 
 impl CheckpointStore for StateFile {
@@ -160,10 +157,7 @@ mod tests {
         drop(first);
 
         let found = state().resume(tokio.handle()).unwrap();
-        assert_eq!(
-            found.into_iter().collect::<Vec<_>>(),
-            [("lone".into(), 1), ("orders".into(), 2)]
-        );
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["lone", "orders"]);
         state().remove().unwrap();
         assert!(state().resume(tokio.handle()).unwrap().is_empty());
     }
