@@ -59,6 +59,11 @@ impl ShardId {
         &self.0
     }
 
+    /// Returns the name as a value that clones cheaply.
+    pub(crate) const fn as_value(&self) -> &Str {
+        &self.0
+    }
+
     /// Returns the number in the name, or `None` where it has another form.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
@@ -97,6 +102,9 @@ pub struct ShardPage {
 pub enum Start {
     /// At the oldest record that is still there.
     TrimHorizon,
+    /// Behind the newest record. Used only where an operator has asked for it: what comes between the
+    /// iterator and the first read of it is lost when the iterator expires.
+    Latest,
     /// At the first record that arrived at this time or later, in milliseconds since 1970.
     AtTimestamp(u64),
     /// At this record.

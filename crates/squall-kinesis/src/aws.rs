@@ -52,6 +52,7 @@ impl Aws {
         };
         let call = match start {
             Start::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            Start::Latest => call.shard_iterator_type(ShardIteratorType::Latest),
             Start::AtTimestamp(unix_ms) => call
                 .shard_iterator_type(ShardIteratorType::AtTimestamp)
                 .timestamp(DateTime::from_millis(

@@ -52,6 +52,11 @@ impl Sequence {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the number as a value that clones cheaply.
+    pub(crate) const fn as_value(&self) -> &Str {
+        &self.0
+    }
 }
 
 impl Ord for Sequence {

@@ -1,0 +1,125 @@
+//! The first turn: reads the state, or begins it, and says where the application goes on.
+
+use tokio::time::sleep;
+
+use crate::api::{ApiError, ErrorClass, ShardInfo};
+use crate::checkpoint::Checkpoint;
+use crate::coordinator::Coordinator;
+use crate::discovery::Share;
+use crate::listing::list_all;
+use crate::state::StateError;
+
+/// The most shards that are named when a run resumes.
+const MAX_NAMED: usize = 3;
+
+enum Problem {
+    State(StateError),
+    Listing(ApiError),
+}
+
+impl Coordinator {
+    /// Tries until it succeeds: a state that can't be read is never taken for none.
+    pub(super) async fn begin(&mut self) {
+        // `latest` means from here on, however long the first listing takes to succeed.
+        let started_ms = self.deps.ctx.clock().unix_ms();
+        while let Err(problem) = self.try_begin(started_ms).await {
+            let wait = match problem {
+                Problem::State(error) => {
+                    tracing::error!(%error, "the state can't be read: trying again");
+                    self.backoff.after(ErrorClass::Transient)
+                }
+                Problem::Listing(error) => self.listing_failed(&error),
+            };
+            sleep(wait).await;
+        }
+        self.backoff.reset();
+    }
+
+    async fn try_begin(&mut self, started_ms: u64) -> Result<(), Problem> {
+        let state = self.deps.state.clone();
+        let mut stored = state.load().await.map_err(Problem::State)?;
+        let listed = list_all(&*self.deps.api).await.map_err(Problem::Listing)?;
+        let resumes = stored.stream.is_some();
+        if !resumes {
+            let initial = &self.deps.settings.initial;
+            state
+                .begin(initial, &listed, started_ms)
+                .await
+                .map_err(Problem::State)?;
+            stored = state.load().await.map_err(Problem::State)?;
+        }
+        self.stored = stored;
+        self.fresh = true;
+        self.take_listing(Ok(listed));
+        self.announce(resumes);
+        Ok(())
+    }
+
+    /// Takes what is listed, and says when to list again.
+    pub(super) fn take_listing(&mut self, result: Result<Vec<ShardInfo>, ApiError>) {
+        let wait = match result {
+            Ok(shards) => {
+                self.backoff.reset();
+                let by_id = |info: ShardInfo| (info.id.clone(), info);
+                self.listed = shards.into_iter().map(by_id).collect();
+                self.deps.settings.discovery_interval
+            }
+            Err(error) => self.listing_failed(&error),
+        };
+        self.list_at = self.now() + wait;
+    }
+
+    fn listing_failed(&mut self, error: &ApiError) -> std::time::Duration {
+        match error.class {
+            ErrorClass::NotFound => {
+                tracing::error!(%error, "the stream doesn't exist: looking again in 30s");
+                self.backoff.slow()
+            }
+            class => {
+                tracing::warn!(%error, "the shards can't be listed");
+                self.backoff.after(class)
+            }
+        }
+    }
+
+    fn announce(&self, resumes: bool) {
+        let ctx = &self.deps.ctx;
+        let component = ctx.component();
+        let location = self.deps.state.store.location();
+        let share = Share {
+            task_idx: ctx.task_idx(),
+            n_tasks: ctx.n_tasks(),
+        };
+        let mine = self
+            .stored
+            .shards
+            .iter()
+            .filter(|(id, state)| share.owns(id) && state.checkpoint != Checkpoint::ShardEnd);
+        let named: Vec<_> = mine
+            .map(|(id, state)| format!("{id} {}", state.checkpoint))
+            .collect();
+        let mut summary = named
+            .iter()
+            .take(MAX_NAMED)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        if let Some(more @ 1..) = named.len().checked_sub(MAX_NAMED) {
+            summary = format!("{summary} and {more} more");
+        }
+        if summary.is_empty() {
+            "no open shard".clone_into(&mut summary);
+        }
+        if resumes {
+            tracing::info!(
+                target: "squall_kinesis", state = %location,
+                "resuming {component} from {summary} (--fresh to start over)"
+            );
+        } else {
+            tracing::info!(
+                target: "squall_kinesis", state = %location,
+                "starting {component} at {summary}"
+            );
+        }
+    }
+}

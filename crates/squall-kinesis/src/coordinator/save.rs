@@ -1,0 +1,239 @@
+//! Saves checkpoints: all that have changed in one commit, each as a compare-and-set on what its task
+//! saved before.
+//!
+//! **Invariant:** a shard whose state somebody else has written is dropped: nothing of it is saved or
+//! emitted any more by the reader that was running.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_core::{Clock, Fence, StoreError, Write};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::api::ShardId;
+use crate::checkpoint::{Checkpoint, ShardState};
+use crate::shard::Shared;
+use crate::state::StateStore;
+
+/// A store that says nothing for so long is as good as unavailable.
+const STORE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The running shards of a task, as far as saving goes.
+pub(crate) struct Saver {
+    state: StateStore,
+    clock: Arc<dyn Clock>,
+    fence: Fence,
+    shards: BTreeMap<ShardId, Running>,
+    /// The last save failed, which was logged.
+    failing: bool,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    saved: ShardState,
+    version: u64,
+    /// What was written without an answer: when it stands there, the write was ours.
+    attempted: Option<Vec<u8>>,
+    /// Dropping it ends the reader at once.
+    _reader: oneshot::Sender<()>,
+}
+
+/// What came of a save.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Shards whose end is saved; they run no more.
+    pub(crate) finished: Vec<ShardId>,
+    /// Shards that somebody else has written under the same fence: to be started again from there.
+    pub(crate) overtaken: Vec<ShardId>,
+    /// Shards that a newer copy of a task owns: not ours any more.
+    pub(crate) fenced: Vec<ShardId>,
+    /// The shards whose checkpoints were saved, with their new versions.
+    pub(crate) saved: Vec<(ShardId, ShardState, u64)>,
+}
+
+/// A checkpoint that is to be saved, and how many records it covers.
+struct Due {
+    id: ShardId,
+    state: ShardState,
+    n_covered: u64,
+}
+
+impl Saver {
+    pub(crate) const fn new(state: StateStore, clock: Arc<dyn Clock>, fence: Fence) -> Self {
+        Self {
+            state,
+            clock,
+            fence,
+            shards: BTreeMap::new(),
+            failing: false,
+        }
+    }
+
+    /// Takes on a shard that starts from what is stored under `version`.
+    ///
+    /// The reader ends at once when `reader` is dropped.
+    pub(crate) fn add(
+        &mut self,
+        shared: Arc<Shared>,
+        (saved, version): (ShardState, u64),
+        reader: oneshot::Sender<()>,
+    ) {
+        let running = Running {
+            shared,
+            saved,
+            version,
+            attempted: None,
+            _reader: reader,
+        };
+        self.shards.insert(running.shared.id.clone(), running);
+    }
+
+    /// Returns the running shards.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &Arc<Shared>> {
+        self.shards.values().map(|running| &running.shared)
+    }
+
+    /// Saves what has changed. What can't be saved stays to be saved.
+    pub(crate) async fn save(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        loop {
+            let due = self.due();
+            if due.is_empty() {
+                return outcome;
+            }
+            let answer = match self.writes(&due) {
+                Ok(writes) => self.commit(writes).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(versions) => {
+                    self.succeeded(due, &versions, &mut outcome);
+                    return outcome;
+                }
+                Err(StoreError::Conflict { key, .. } | StoreError::Fenced { key, .. })
+                    if self.resolve(&key, &mut outcome).await => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        tracing::warn!(%error, "checkpoints can't be saved");
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    fn due(&self) -> Vec<Due> {
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        for (id, running) in &self.shards {
+            let mut progress = running.shared.lock();
+            match progress.checkpoint() {
+                Some(checkpoint) if checkpoint != running.saved.checkpoint => due.push(Due {
+                    id: id.clone(),
+                    state: ShardState {
+                        checkpoint,
+                        parents: running.saved.parents.clone(),
+                    },
+                    n_covered: progress.tracker.n_below_checkpoint(),
+                }),
+                Some(_) => {
+                    progress.saved_at = now;
+                    progress.n_saved = progress.tracker.n_below_checkpoint();
+                }
+                None => progress.saved_at = now,
+            }
+        }
+        due
+    }
+
+    fn writes(&mut self, due: &[Due]) -> Result<Vec<Write>, StoreError> {
+        let mut writes = Vec::with_capacity(due.len());
+        for Due { id, state, .. } in due {
+            let Some(running) = self.shards.get_mut(id) else {
+                continue;
+            };
+            let value = state
+                .encode()
+                .map_err(|error| StoreError::Invalid(error.to_string()))?;
+            running.attempted = Some(value.clone());
+            writes.push(Write {
+                key: self.state.keys.of_shard(id),
+                expected: Some(running.version),
+                value: Some(value),
+            });
+        }
+        Ok(writes)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
+        let commit = self.state.store.commit(self.fence, writes);
+        let silent = |_| Err(StoreError::Unavailable("no answer in time".to_owned()));
+        timeout(STORE_TIMEOUT, commit).await.unwrap_or_else(silent)
+    }
+
+    fn succeeded(&mut self, due: Vec<Due>, versions: &[u64], outcome: &mut Outcome) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("checkpoints are saved again");
+        }
+        let now = self.clock.now();
+        for (due, version) in due.into_iter().zip(versions) {
+            let Some(running) = self.shards.get_mut(&due.id) else {
+                continue;
+            };
+            running.version = *version;
+            running.attempted = None;
+            let mut progress = running.shared.lock();
+            progress.n_saved = due.n_covered;
+            progress.saved_at = now;
+            drop(progress);
+            running.saved = due.state;
+            self.settle(due.id, outcome);
+        }
+    }
+
+    /// Tells of a saved checkpoint, and takes a shard out whose end is saved.
+    fn settle(&mut self, id: ShardId, outcome: &mut Outcome) {
+        let Some(running) = self.shards.get(&id) else {
+            return;
+        };
+        let saved = (id.clone(), running.saved.clone(), running.version);
+        outcome.saved.push(saved);
+        if running.saved.checkpoint == Checkpoint::ShardEnd {
+            self.shards.remove(&id);
+            outcome.finished.push(id);
+        }
+    }
+
+    /// Finds out whose write a refused one met. True when the rest can be tried again.
+    async fn resolve(&mut self, key: &str, outcome: &mut Outcome) -> bool {
+        let Ok(found) = self.state.store.load(key).await else {
+            return false;
+        };
+        let mut running = self.shards.iter_mut();
+        let Some((id, running)) = running.find(|(id, _)| self.state.keys.of_shard(id) == key)
+        else {
+            return false;
+        };
+        let id = id.clone();
+        if let Some(entry) = &found
+            && running.attempted.as_ref() == Some(&entry.value)
+            && let Ok(state) = ShardState::decode(&entry.value)
+        {
+            // An answer was lost on the way: the write is ours.
+            running.version = entry.version;
+            running.saved = state;
+            self.settle(id, outcome);
+            return true;
+        }
+        tracing::error!(shard_id = %id, "somebody else has written the checkpoint: shard dropped");
+        running.shared.lock().dropped = true;
+        self.shards.remove(&id);
+        match found {
+            Some(entry) if entry.fence > self.fence => outcome.fenced.push(id),
+            _ => outcome.overtaken.push(id),
+        }
+        true
+    }
+}

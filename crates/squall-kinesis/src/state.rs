@@ -1,0 +1,173 @@
+//! The stored state of one application's stream: reading it, beginning it, adding to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use squall_core::{CheckpointStore, Fence, StoreError, Write};
+use thiserror::Error;
+
+use crate::api::{ShardId, ShardInfo};
+use crate::checkpoint::{FormatError, Keys, Part, ShardState, StreamState};
+use crate::config::Resolved;
+
+/// Everything that is stored of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// `None` before the first start.
+    pub(crate) stream: Option<StreamState>,
+    /// The shards.
+    pub(crate) shards: BTreeMap<ShardId, ShardState>,
+    /// The version of each shard's key.
+    pub(crate) versions: BTreeMap<ShardId, u64>,
+}
+
+/// A state that can't be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum StateError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("`{key}`: {source}")]
+    Format { key: String, source: FormatError },
+}
+
+/// The place of one stream's state.
+#[derive(Clone)]
+pub(crate) struct StateStore {
+    pub(crate) store: Arc<dyn CheckpointStore>,
+    pub(crate) keys: Keys,
+}
+
+impl StateStore {
+    /// Reads everything. An error is no empty state.
+    pub(crate) async fn load(&self) -> Result<Stored, StateError> {
+        let mut stored = Stored::default();
+        for (key, entry) in self.store.list(self.keys.prefix()).await? {
+            let part = self.keys.part(&key);
+            let damaged = |source| StateError::Format { key, source };
+            match part {
+                Some(Part::Stream) => {
+                    stored.stream = Some(StreamState::decode(&entry.value).map_err(damaged)?);
+                }
+                Some(Part::Shard(id)) => {
+                    let state = ShardState::decode(&entry.value).map_err(damaged)?;
+                    stored.shards.insert(id.clone(), state);
+                    stored.versions.insert(id, entry.version);
+                }
+                None => {}
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Stores the initial position of each listed shard, all or nothing and once: when another task was
+    /// faster, its word stands. `now_ms` was read before the listing.
+    pub(crate) async fn begin(
+        &self,
+        initial: &Resolved,
+        listed: &[ShardInfo],
+        now_ms: u64,
+    ) -> Result<(), StateError> {
+        let shards = listed.iter().map(|info| {
+            let state = ShardState {
+                checkpoint: initial.checkpoint_of(&info.id, now_ms),
+                parents: info.parents.clone(),
+            };
+            (info.id.clone(), state)
+        });
+        let mut writes = self.creations(shards)?;
+        let stream = StreamState { started_ms: now_ms };
+        let key = self.keys.of_stream();
+        writes.push(Write {
+            value: Some(stream.encode().map_err(|source| StateError::Format {
+                key: key.clone(),
+                source,
+            })?),
+            key,
+            expected: None,
+        });
+        self.commit_unless_there(writes).await
+    }
+
+    /// Stores shards that are new, each unless it is there already.
+    pub(crate) async fn create(
+        &self,
+        shards: impl IntoIterator<Item = (ShardId, ShardState)>,
+    ) -> Result<(), StateError> {
+        for write in self.creations(shards)? {
+            self.commit_unless_there(vec![write]).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the state of a shard, unless somebody has written it since.
+    pub(crate) async fn delete(
+        &self,
+        shard: &ShardId,
+        version: u64,
+        fence: Fence,
+    ) -> Result<(), StateError> {
+        let write = Write {
+            key: self.keys.of_shard(shard),
+            expected: Some(version),
+            value: None,
+        };
+        self.store.commit(fence, vec![write]).await?;
+        Ok(())
+    }
+
+    fn creations(
+        &self,
+        shards: impl IntoIterator<Item = (ShardId, ShardState)>,
+    ) -> Result<Vec<Write>, StateError> {
+        let creation = |(id, state): (ShardId, ShardState)| {
+            let key = self.keys.of_shard(&id);
+            match state.encode() {
+                Ok(value) => Ok(Write {
+                    key,
+                    expected: None,
+                    value: Some(value),
+                }),
+                Err(source) => Err(StateError::Format { key, source }),
+            }
+        };
+        shards.into_iter().map(creation).collect()
+    }
+
+    /// The least fence: the shard may belong to another task, whose own fence must not be lower.
+    async fn commit_unless_there(&self, writes: Vec<Write>) -> Result<(), StateError> {
+        match self.store.commit(Fence::default(), writes).await {
+            Ok(_) | Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Deletes all that is stored of an application's stream, so that its next start is its first. Returns
+/// how many shards were forgotten. The topology must not be running.
+///
+/// # Errors
+/// Any [`StoreError`]; nothing was deleted, or, above ten thousand shards, only a part.
+pub async fn forget(
+    store: &dyn CheckpointStore,
+    application: &str,
+    stream: &str,
+) -> Result<usize, StoreError> {
+    let keys = Keys::new(application, stream);
+    let mut found = store.list(keys.prefix()).await?;
+    found.retain(|(key, _)| keys.part(key).is_some());
+    let fence = found.iter().map(|(_, entry)| entry.fence).max();
+    let fence = fence.unwrap_or_default();
+    let of_shard = |(key, _): &&(String, _)| matches!(keys.part(key), Some(Part::Shard(_)));
+    let n_shards = found.iter().filter(of_shard).count();
+    let delete = |(key, entry): &(String, squall_core::Entry)| Write {
+        key: key.clone(),
+        expected: Some(entry.version),
+        value: None,
+    };
+    for part in found.chunks(squall_core::MAX_WRITES_PER_COMMIT) {
+        store
+            .commit(fence, part.iter().map(delete).collect())
+            .await?;
+    }
+    Ok(n_shards)
+}
