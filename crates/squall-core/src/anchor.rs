@@ -42,6 +42,7 @@ pub enum Anchors {
 impl Anchors {
     /// Returns the anchors as a slice.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[Anchor] {
         match self {
             Self::None => &[],
@@ -51,6 +52,7 @@ impl Anchors {
     }
 
     /// Returns the anchors as a mutable slice.
+    #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [Anchor] {
         match self {
             Self::None => &mut [],
@@ -62,7 +64,21 @@ impl Anchors {
     /// Grows a child under each of these trees: draws an edge id for it in each and XORs that into the
     /// parent's own, so that the parent's ack brings the child to life in the same stroke.
     #[must_use]
+    #[inline]
     pub fn grow(&mut self, draw: &mut impl FnMut() -> u64) -> Self {
+        // Nearly every tuple belongs to one tree or none: no list to copy.
+        match self {
+            Self::None => return Self::None,
+            Self::One(anchor) => {
+                let edge = draw();
+                anchor.edge ^= edge;
+                return Self::One(Anchor {
+                    root: anchor.root,
+                    edge,
+                });
+            }
+            Self::Many(_) => {}
+        }
         let mut child = self.clone();
         for (parent, child) in self.as_mut_slice().iter_mut().zip(child.as_mut_slice()) {
             child.edge = draw();

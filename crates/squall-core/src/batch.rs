@@ -37,16 +37,21 @@ impl Batch {
         self.values.reserve(n_rows * self.schema.fields.len());
     }
 
-    /// Moves one row out of `row`, whose length is the number of fields; returns the row's bytes.
+    /// Moves one row out of `row`, whose length is the number of fields.
     ///
     /// The caller has checked the length: a row of another one shifts all that follow.
-    pub fn push(&mut self, row: &mut Vec<Value>) -> usize {
-        debug_assert_eq!(row.len(), self.schema.fields.len());
+    pub fn push(&mut self, row: &mut Vec<Value>) {
         let bytes = row_bytes(row);
+        self.push_measured(row, bytes);
+    }
+
+    /// Moves one row whose [`row_bytes`] are known already.
+    #[inline]
+    pub fn push_measured(&mut self, row: &mut Vec<Value>, bytes: usize) {
+        debug_assert_eq!(row.len(), self.schema.fields.len());
         self.values.append(row);
         self.n_rows += 1;
         self.bytes += bytes;
-        bytes
     }
 
     /// Returns the values of a row, in the order of the schema's fields.
@@ -54,6 +59,7 @@ impl Batch {
     /// # Panics
     /// When `row_idx` is not below [`Batch::len`].
     #[must_use]
+    #[inline]
     pub fn row(&self, row_idx: usize) -> &[Value] {
         let width = self.schema.fields.len();
         &self.values[row_idx * width..(row_idx + 1) * width]
@@ -92,6 +98,7 @@ impl Batch {
 
 /// Returns the memory that a row takes: 24 bytes a value and what the values keep outside.
 #[must_use]
+#[inline]
 pub fn row_bytes(row: &[Value]) -> usize {
     row.iter()
         .map(|value| size_of::<Value>() + value.heap_bytes())

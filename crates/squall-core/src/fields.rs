@@ -91,6 +91,7 @@ impl Schema {
 
     /// Returns the index of a field, or `None` where the stream doesn't have it.
     #[must_use]
+    #[inline]
     pub fn index_of(&self, field: &str) -> Option<usize> {
         self.fields.iter().position(|name| name == field)
     }

@@ -61,6 +61,7 @@ impl Tuple {
 
     /// Returns the values in the order of the stream's fields.
     #[must_use]
+    #[inline]
     pub fn values(&self) -> &[Value] {
         self.batch.row(self.row_idx)
     }
@@ -99,6 +100,7 @@ impl Tuple {
     ///
     /// # Errors
     /// [`FieldError::Missing`].
+    #[inline]
     pub fn get(&self, field: &str) -> Result<&Value, FieldError> {
         let schema = self.batch.schema();
         match schema.index_of(field) {
@@ -116,6 +118,7 @@ impl Tuple {
     ///
     /// # Errors
     /// [`FieldError`] when the field is missing or no text.
+    #[inline]
     pub fn str(&self, field: &str) -> Result<&str, FieldError> {
         self.typed(field, "str", Value::as_str)
     }
@@ -124,6 +127,7 @@ impl Tuple {
     ///
     /// # Errors
     /// [`FieldError`] when the field is missing or no `i64`.
+    #[inline]
     pub fn i64(&self, field: &str) -> Result<i64, FieldError> {
         self.typed(field, "i64", Value::as_i64)
     }

@@ -57,6 +57,7 @@ impl Value {
 
     /// Returns the text of a `Str`.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),
@@ -76,6 +77,7 @@ impl Value {
 
     /// Returns the number of an `I64`.
     #[must_use]
+    #[inline]
     pub const fn as_i64(&self) -> Option<i64> {
         match self {
             Self::I64(number) => Some(*number),
@@ -113,6 +115,7 @@ impl Value {
     ///
     /// Shared contents count in full in each clone: an upper bound, never an under-count.
     #[must_use]
+    #[inline]
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::Null | Self::Bool(_) | Self::I64(_) | Self::F64(_) => 0,

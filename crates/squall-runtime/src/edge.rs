@@ -32,7 +32,7 @@ pub(crate) struct Delivery {
     pub(crate) batches: Arc<[Arc<Batch>]>,
     /// The rows; never empty.
     pub(crate) rows: Vec<Row>,
-    /// What the rows take of the edge's bytes.
+    /// What the rows take of the edge's bytes while they wait.
     pub(crate) bytes: usize,
     /// When they were sent.
     pub(crate) sent: Moment,
@@ -145,23 +145,14 @@ impl Edge {
         self.awaited.store(true, Ordering::SeqCst);
     }
 
-    /// Takes the next item. Its bytes stay reserved until [`Edge::release`].
+    /// Takes the next item, and makes room for as much.
     pub(crate) fn pop(&self) -> Option<Item> {
         let item = {
             let mut walked = lock(&self.walked);
             walked.pop_front().or_else(|| self.receiver.try_recv().ok())
         }?;
-        self.batches.fetch_sub(1, Ordering::SeqCst);
-        if item.bytes() == 0 {
-            self.wake_waiting();
-        }
+        self.took(item.bytes());
         Some(item)
-    }
-
-    /// Gives the bytes of a finished delivery back.
-    pub(crate) fn release(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
-        self.wake_waiting();
     }
 
     /// Looks at each waiting delivery, without taking it. Moves what the channel holds to a list of the
@@ -193,8 +184,7 @@ impl Edge {
         let Some(Item::Rows(delivery)) = dropped else {
             return None;
         };
-        self.batches.fetch_sub(1, Ordering::SeqCst);
-        self.release(delivery.bytes);
+        self.took(delivery.bytes);
         Some(delivery)
     }
 
@@ -209,7 +199,7 @@ impl Edge {
         self.wake_waiting();
     }
 
-    /// Returns the batches and bytes that wait or are being executed.
+    /// Returns the batches and bytes that wait.
     pub(crate) fn load(&self) -> (usize, usize) {
         (
             self.batches.load(Ordering::Relaxed),
@@ -226,6 +216,12 @@ impl Edge {
                 .bytes
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, admit)
                 .is_ok()
+    }
+
+    fn took(&self, bytes: usize) {
+        self.batches.fetch_sub(1, Ordering::SeqCst);
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.wake_waiting();
     }
 
     fn wake_waiting(&self) {

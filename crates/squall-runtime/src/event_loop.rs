@@ -76,6 +76,8 @@ impl Threads {
     /// Waits for all threads; those that are stuck in author code keep it waiting.
     pub(crate) fn join(&self) {
         self.watcher.wake();
+        // A loop whose tasks have all left it has nobody else to wake it.
+        self.loops.iter().for_each(|each| each.bed.wake());
         loop {
             let handle = self
                 .handles

@@ -41,6 +41,8 @@ pub(crate) struct TaskOutput {
     /// The trees of the tuple in hand.
     in_hand: Anchors,
     row: Vec<Value>,
+    /// The default stream's index, where there is one: what nearly every emit asks for.
+    default_stream: Option<usize>,
     /// The streams that have rows in the open batches, in the order of their first row.
     open: Vec<usize>,
     /// Something waits for room on an edge.
@@ -70,6 +72,9 @@ impl TaskOutput {
             max_tuple_bytes,
         } = parts;
         Self {
+            default_stream: streams
+                .iter()
+                .position(|stream| stream.schema.stream == StreamId::DEFAULT),
             streams,
             targets,
             ledger,
@@ -227,7 +232,15 @@ impl TaskOutput {
         }
     }
 
+    #[inline]
     fn find_stream(&self, name: Option<&str>) -> Result<usize, EmitError> {
+        match (name, self.default_stream) {
+            (None, Some(stream_idx)) => Ok(stream_idx),
+            _ => self.find_named_stream(name),
+        }
+    }
+
+    fn find_named_stream(&self, name: Option<&str>) -> Result<usize, EmitError> {
         let name = name.unwrap_or(StreamId::DEFAULT);
         let found = self
             .streams
@@ -310,7 +323,7 @@ impl TaskOutput {
             });
         }
         stream.n_transferred += n_transferred;
-        stream.push(row);
+        stream.push(row, bytes);
     }
 
     fn send_to(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {

@@ -101,16 +101,19 @@ impl Base {
     /// Takes the contributions that have arrived, and sweeps the ledger when it is time.
     fn take_contributions(&mut self, now: Moment) {
         let held_before = self.output.ledger.held().bytes;
+        let sweeps = self.next_sweep.is_some_and(|due| due <= now);
+        if sweeps {
+            // What waits right here must not be taken for lost.
+            self.output.touch_backlog();
+            self.output.lanes.flush();
+        }
         let TaskOutput { ledger, ended, .. } = &mut self.output;
         if let Some(inbox) = self.inboxes.get(self.info.task.idx()) {
             inbox.drain(|contribution| ledger.apply(contribution, now, ended));
         }
-        match self.next_sweep {
-            Some(due) if due <= now => {
-                ledger.sweep(now, self.settings.message_timeout.0, ended);
-                self.next_sweep = None;
-            }
-            _ => {}
+        if sweeps {
+            ledger.sweep(now, self.settings.message_timeout.0, ended);
+            self.next_sweep = None;
         }
         self.adjust_held(held_before);
     }

@@ -285,3 +285,171 @@ impl Ledger {
 fn as_slot(slot_idx: usize) -> u32 {
     u32::try_from(slot_idx).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Moment = Moment::ZERO;
+
+    fn ledger() -> Ledger {
+        Ledger::new(TaskId(3), 1 << 50)
+    }
+
+    fn say(ledger: &mut Ledger, root: RootId, word: Word, now: Moment) -> Vec<Outcome> {
+        let mut ended = Vec::new();
+        ledger.apply(
+            Contribution {
+                slot: root.slot,
+                generation: root.generation,
+                word,
+            },
+            now,
+            &mut ended,
+        );
+        ended.into_iter().map(|end| end.outcome).collect()
+    }
+
+    fn planted(ledger: &mut Ledger, xor: u64) -> RootId {
+        let root = ledger.open(MessageId(1), 10, NOW);
+        ledger.plant(root, xor, &mut Vec::new());
+        root
+    }
+
+    #[test]
+    fn slots_are_reused_first_in_first_out_under_new_generations() {
+        let mut ledger = ledger();
+        let roots: Vec<RootId> = (0..3).map(|_| planted(&mut ledger, 1)).collect();
+        for slot in [1, 0, 2] {
+            assert_eq!(
+                say(&mut ledger, roots[slot], Word::Xor(1), NOW),
+                [Outcome::Acked]
+            );
+        }
+        let again: Vec<RootId> = (0..3).map(|_| planted(&mut ledger, 1)).collect();
+        assert_eq!(
+            again.iter().map(|root| root.slot).collect::<Vec<_>>(),
+            [1, 0, 2]
+        );
+        assert!(again.iter().all(|root| root.generation == (1 << 50) + 1));
+    }
+
+    #[test]
+    fn contributions_to_a_finished_tree_never_reach_the_next_one_in_its_slot() {
+        let mut ledger = ledger();
+        let old = planted(&mut ledger, 5);
+        say(&mut ledger, old, Word::Xor(5), NOW);
+        let new = planted(&mut ledger, 5);
+        assert_eq!(new.slot, old.slot);
+        assert!(say(&mut ledger, old, Word::Xor(5), NOW).is_empty());
+        assert!(say(&mut ledger, old, Word::Fail(Box::new(lost())), NOW).is_empty());
+        assert_eq!(ledger.pending().n_roots, 1);
+        assert_eq!(say(&mut ledger, new, Word::Xor(5), NOW), [Outcome::Acked]);
+    }
+
+    #[test]
+    fn a_swept_tree_is_failed_once_and_a_waiting_or_held_one_is_spared() {
+        let mut ledger = ledger();
+        let timeout = Duration::from_secs(30);
+        let late = NOW + Duration::from_secs(31);
+        let (stuck, waiting, held) = (
+            planted(&mut ledger, 1),
+            planted(&mut ledger, 1),
+            planted(&mut ledger, 1),
+        );
+        say(
+            &mut ledger,
+            waiting,
+            Word::Waiting,
+            NOW + Duration::from_secs(20),
+        );
+        assert_eq!(say(&mut ledger, held, Word::Hold, NOW), [Outcome::Held]);
+        let mut ended = Vec::new();
+        ledger.sweep(late, timeout, &mut ended);
+        assert_eq!(ended.len(), 1);
+        assert!(
+            matches!(&ended[0].outcome, Outcome::Failed(f) if f.reason == FailureReason::TimedOut)
+        );
+        assert!(say(&mut ledger, stuck, Word::Xor(1), late).is_empty());
+        assert_eq!((ledger.pending().n_roots, ledger.held().n_roots), (1, 1));
+        // Released, its time counts from the release.
+        say(&mut ledger, held, Word::Release, late);
+        ledger.sweep(late + timeout, timeout, &mut ended);
+        assert_eq!(ended.len(), 2);
+        assert_eq!(say(&mut ledger, held, Word::Xor(1), late), [Outcome::Acked]);
+        assert!(ledger.is_empty());
+        assert_eq!(ledger.pending(), Load::default());
+    }
+
+    fn lost() -> Failure {
+        Failure::new(FailureReason::Lost, None, "lost")
+    }
+
+    /// A tree by its parents' indexes: tuple 0 is the root's own, each other one has a parent before it.
+    fn tree() -> impl Strategy<Value = Vec<usize>> {
+        proptest::collection::vec(any::<proptest::sample::Index>(), 0..20).prop_map(|picks| {
+            picks
+                .iter()
+                .enumerate()
+                .map(|(nth, pick)| pick.index(nth + 1))
+                .collect()
+        })
+    }
+
+    proptest! {
+        /// Each tuple's contribution is its own id and its children's. In whatever order and mixture of
+        /// trees they arrive, and with stale ones among them, each tree is acked by its last one.
+        #[test]
+        fn acks_with_the_last_contribution_in_any_order(
+            trees in proptest::collection::vec(tree(), 1..8),
+            seed in any::<u64>(),
+            failing in proptest::option::of(0usize..8),
+        ) {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut ledger = ledger();
+            // Finished trees whose echoes are mixed in.
+            let stale: Vec<RootId> = (0..4).map(|_| planted(&mut ledger, 9)).collect();
+            stale.iter().for_each(|root| drop(say(&mut ledger, *root, Word::Xor(9), NOW)));
+            let mut contributions = Vec::new();
+            let mut left = Vec::new();
+            for (tree_idx, parents) in trees.iter().enumerate() {
+                let ids: Vec<u64> = (0..=parents.len()).map(|_| rng.u64(1..)).collect();
+                let root = planted(&mut ledger, ids[0]);
+                let mut xors = ids.clone();
+                parents.iter().enumerate().for_each(|(nth, parent)| xors[*parent] ^= ids[nth + 1]);
+                left.push(xors.len());
+                contributions.extend(xors.into_iter().map(|xor| (tree_idx, root, Word::Xor(xor))));
+            }
+            if let Some(tree_idx) = failing.filter(|idx| *idx < trees.len()) {
+                let root = contributions.iter().find(|(idx, _, _)| *idx == tree_idx).unwrap().1;
+                // The tuple that fails doesn't ack: one of the tree's contributions never comes.
+                let at = contributions.iter().position(|(idx, _, _)| *idx == tree_idx).unwrap();
+                contributions[at] = (tree_idx, root, Word::Fail(Box::new(lost())));
+            }
+            contributions.extend(stale.iter().map(|root| (usize::MAX, *root, Word::Xor(rng.u64(..)))));
+            rng.shuffle(&mut contributions);
+            let mut outcomes = vec![Vec::new(); trees.len()];
+            for (tree_idx, root, word) in contributions {
+                let fails = matches!(word, Word::Fail(_));
+                let said = say(&mut ledger, root, word, NOW);
+                let Some(left) = left.get_mut(tree_idx) else {
+                    prop_assert!(said.is_empty(), "a stale contribution did something");
+                    continue;
+                };
+                *left -= 1;
+                if !fails && failing != Some(tree_idx) {
+                    prop_assert_eq!(said.len(), usize::from(*left == 0), "acked with the last one only");
+                }
+                outcomes[tree_idx].extend(said);
+            }
+            for (tree_idx, outcomes) in outcomes.iter().enumerate() {
+                prop_assert_eq!(outcomes.len(), 1);
+                prop_assert_eq!(outcomes[0] == Outcome::Acked, failing != Some(tree_idx));
+            }
+            prop_assert!(ledger.is_empty());
+            prop_assert_eq!(ledger.pending(), Load::default());
+        }
+    }
+}

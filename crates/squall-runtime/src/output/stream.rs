@@ -92,8 +92,8 @@ impl StreamOut {
     }
 
     /// Moves a row into the open batch.
-    pub(crate) fn push(&mut self, row: &mut Vec<Value>) {
-        self.batch.push(row);
+    pub(crate) fn push(&mut self, row: &mut Vec<Value>, bytes: usize) {
+        self.batch.push_measured(row, bytes);
     }
 
     pub(crate) const fn is_full(&self, n_rows: usize, bytes: usize) -> bool {

@@ -156,11 +156,18 @@ impl BoltTask {
     /// Executes up to `at_most` tuples of the delivery that is begun; returns how many it did.
     fn execute_delivery(&mut self, at_most: usize) -> usize {
         let (mut n_done, mut n_acked) = (0, 0);
-        let mut fault = None;
-        if let Some(instance) = &mut self.instance {
-            let output = &mut self.base.output;
-            while n_done < at_most && !output.is_blocked() && fault.is_none() {
-                let Some((tuple, anchors)) = self.inputs.next_tuple() else {
+        let Some(instance) = &mut self.instance else {
+            return 0;
+        };
+        let (inputs, output, component) = (
+            &mut self.inputs,
+            &mut self.base.output,
+            &mut instance.component,
+        );
+        // One guard for many tuples: the one that fails or panics is the one in hand.
+        let executed = guard(|| {
+            while n_done < at_most && !output.is_blocked() {
+                let Some((tuple, anchors)) = inputs.next_tuple() else {
                     break;
                 };
                 n_done += 1;
@@ -168,28 +175,29 @@ impl BoltTask {
                 if mutation::is_on(Mutation::AckBeforeExecute) {
                     output.ack_in_hand();
                 }
-                let component = &mut instance.component;
-                match guard(|| component.execute(tuple, &mut Emitter::new(output))) {
-                    Ok(()) => {
-                        output.ack_in_hand();
-                        n_acked += 1;
-                    }
-                    Err(error) => {
-                        let failure = Failure::rejected(self.base.info.component.clone(), &error);
-                        output.fail_in_hand(&failure);
-                        self.base.stats.count_failure(FailureReason::Rejected);
-                        self.base.stats.set_last_error(failure.text.to_string());
-                        fault = wants_restart(&error).then_some(error);
-                    }
-                }
+                component.execute(tuple, &mut Emitter::new(output))?;
+                output.ack_in_hand();
+                n_acked += 1;
             }
-        }
+            Ok(())
+        });
         self.inputs.finish_delivery();
         self.base.stats.acked.add(n_acked);
-        if let Some(error) = fault {
-            self.restart(&error);
+        if let Err(error) = executed {
+            self.reject(&error);
         }
         n_done
+    }
+
+    /// Fails the tuple in hand, and starts the task anew if the error asks for it.
+    fn reject(&mut self, error: &ComponentError) {
+        let failure = Failure::rejected(self.base.info.component.clone(), error);
+        self.base.output.fail_in_hand(&failure);
+        self.base.stats.count_failure(FailureReason::Rejected);
+        self.base.stats.set_last_error(failure.text.to_string());
+        if wants_restart(error) {
+            self.restart(error);
+        }
     }
 
     /// Hands the ends of own roots to the instance.

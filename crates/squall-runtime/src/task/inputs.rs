@@ -24,7 +24,6 @@ pub(crate) struct Inputs {
 
 /// A delivery that is being executed.
 struct At {
-    input_idx: usize,
     delivery: Delivery,
     next_row: usize,
     tuple: Tuple,
@@ -78,14 +77,9 @@ impl Inputs {
         Some((&at.tuple, std::mem::take(&mut row.anchors)))
     }
 
-    /// Gives the delivery's bytes back once all its tuples have been executed.
+    /// Lets go of the delivery once all its tuples have been executed.
     pub(crate) fn finish_delivery(&mut self) {
-        let done = self.at.take_if(|at| at.next_row >= at.delivery.rows.len());
-        if let Some(at) = done
-            && let Some(input) = self.inputs.get(at.input_idx)
-        {
-            input.edge.release(at.delivery.bytes);
-        }
+        self.at.take_if(|at| at.next_row >= at.delivery.rows.len());
     }
 
     /// Tells whether nothing waits to be executed.
@@ -144,7 +138,6 @@ impl Inputs {
                         let (first, batch) = (delivery.rows.first()?, delivery.batches.first()?);
                         let tuple = Tuple::new(batch.clone(), first.row_idx as usize);
                         return Some(At {
-                            input_idx,
                             delivery,
                             next_row: 0,
                             tuple,

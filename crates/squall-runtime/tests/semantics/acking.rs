@@ -211,7 +211,7 @@ fn an_emit_after_defer_is_anchored_to_the_input_all_the_same() {
         .bolt("late", || {
             FnBolt::new(|input, out, state| {
                 if input.i64("n")? == 0 {
-                    state.tokens.push(out.defer())
+                    state.tokens.push(out.defer());
                 }
                 Ok(())
             })

@@ -229,11 +229,6 @@ impl FnBolt {
         }
     }
 
-    /// Passes on what it gets.
-    pub(crate) fn pass() -> Self {
-        Self::new(|input, out, _| Ok(out.emit(input.values())?))
-    }
-
     /// Takes all and emits nothing.
     pub(crate) fn sink(log: &Log) -> Self {
         Self::new(|_, _, _| Ok(())).logging(log)

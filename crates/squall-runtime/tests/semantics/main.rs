@@ -1,4 +1,16 @@
 //! The semantics of the data plane, in virtual time: groupings, acking, flow control, restarts, drains.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::panic,
+    reason = "the whole crate is a test; its numbers are small"
+)]
+
 mod acking;
+mod flow;
+mod groupings;
 mod kit;
+mod random_graphs;
