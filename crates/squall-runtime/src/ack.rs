@@ -4,6 +4,6 @@ mod desk;
 mod lane;
 mod ledger;
 
-pub(crate) use desk::TokenDesk;
+pub(crate) use desk::{Dropping, TokenDesk};
 pub(crate) use lane::{Inbox, Lanes};
 pub use ledger::{Contribution, Ended, Ledger, Load, Outcome, Word};

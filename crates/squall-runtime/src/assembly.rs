@@ -5,7 +5,6 @@ mod wiring;
 
 use std::sync::Arc;
 
-use squall_core::engine::TokenSink;
 use squall_core::{
     ComponentId, Metrics, Registry, Schema, Settings, Str, TaskId, TaskInfo, TaskServices,
     TopologySpec,
@@ -238,7 +237,7 @@ impl Builder<'_> {
             targets,
             ledger: Ledger::new(task, rng.u64(..)),
             lanes: Lanes::new(self.inboxes.clone()),
-            tokens: Arc::new(desk) as Arc<dyn TokenSink>,
+            tokens: Arc::new(desk),
             rng,
             max_tuple_bytes: self.settings.max_tuple_bytes.as_usize(),
         }))

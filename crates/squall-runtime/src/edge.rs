@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use squall_core::engine::{Anchors, Batch};
-use squall_core::{Moment, TaskId};
+use squall_core::{Moment, Schema, StreamId, TaskId, Tuple, Value};
 
 use crate::bell::Bell;
 
@@ -235,4 +235,59 @@ impl Edge {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One edge and a delivery to send over it, for the benches.
+#[doc(hidden)]
+pub struct EdgeBench {
+    edge: Edge,
+    item: Item,
+}
+
+impl EdgeBench {
+    /// Makes an edge and a delivery of `n_rows` rows of one number each.
+    #[must_use]
+    pub fn new(n_rows: u64) -> Self {
+        let schema = Schema::new("in".into(), StreamId::default(), vec!["n".into()]);
+        let mut batch = Batch::new(schema, TaskId(0));
+        let row = |row_idx| Row {
+            batch_idx: 0,
+            row_idx,
+            anchors: Anchors::None,
+        };
+        let mut rows = Vec::new();
+        for row_idx in 0..u32::try_from(n_rows).unwrap_or(u32::MAX) {
+            batch.push(&mut vec![Value::from(row_idx)]);
+            rows.push(row(row_idx));
+        }
+        let delivery = Delivery {
+            batches: Arc::from([Arc::new(batch)]),
+            rows,
+            bytes: 1,
+            sent: Moment::ZERO,
+        };
+        Self {
+            edge: Edge::new(16, 1 << 20, false, Arc::default()),
+            item: Item::Rows(delivery),
+        }
+    }
+
+    /// Sends the delivery, takes it at the other end and reads each of its tuples; returns how many.
+    #[must_use]
+    pub fn run(self) -> usize {
+        drop(self.edge.try_send(self.item));
+        let Some(Item::Rows(delivery)) = self.edge.pop() else {
+            return 0;
+        };
+        let Some(batch) = delivery.batches.first() else {
+            return 0;
+        };
+        let mut tuple = Tuple::new(batch.clone(), 0);
+        let mut n_read = 0;
+        for row in &delivery.rows {
+            tuple.seek(row.row_idx as usize);
+            n_read += std::hint::black_box(tuple.values()).len();
+        }
+        n_read
+    }
 }

@@ -21,14 +21,14 @@ use crate::seat::Seat;
 const OVERRUN: Duration = Duration::from_millis(50);
 /// How often the watcher looks while a loop is at work.
 const WATCH_EVERY: Duration = Duration::from_millis(25);
-/// How often the roots of what waits in front of a stuck task are told that it waits.
-const TOUCH_EVERY: Duration = Duration::from_secs(1);
 
 /// The threads of a running topology.
 pub(crate) struct Threads {
     control: Arc<Control>,
     clock: Arc<dyn Clock>,
     inboxes: Arc<[Inbox]>,
+    /// How often the roots of what waits in front of a stuck task are told that it waits.
+    touch_every: Duration,
     loops: Vec<Loop>,
     all: Vec<Arc<Seat>>,
     watcher: Bed,
@@ -56,6 +56,7 @@ impl Threads {
             control: assembly.control.clone(),
             clock: assembly.services.clock.clone(),
             inboxes: assembly.inboxes.clone(),
+            touch_every: assembly.settings.message_timeout.0 / 4,
             loops: loops.collect(),
             all: assembly.seats.clone(),
             watcher: Bed::default(),
@@ -175,12 +176,12 @@ impl Threads {
             for loop_idx in 0..self.loops.len() {
                 self.relieve(loop_idx, now);
             }
-            if now.since(last_touch) >= TOUCH_EVERY {
+            if now.since(last_touch) >= self.touch_every {
                 last_touch = now;
                 let stuck = self
                     .all
                     .iter()
-                    .filter(|seat| seat.busy_for(now) >= TOUCH_EVERY);
+                    .filter(|seat| seat.busy_for(now) >= self.touch_every);
                 stuck.for_each(|seat| seat.touch_inputs(&self.inboxes));
             }
             let at_work = || {

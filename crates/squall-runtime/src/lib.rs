@@ -34,5 +34,6 @@ pub use stats::{
 #[doc(hidden)]
 pub mod parts {
     pub use crate::ack::{Contribution, Ended, Ledger, Load, Outcome, Word};
+    pub use crate::edge::EdgeBench;
     pub use crate::group::{Picks, Router};
 }

@@ -10,10 +10,10 @@ mod target;
 
 use std::sync::Arc;
 
-use squall_core::engine::{Anchoring, Anchors, EmitTo, Output, RootId, TokenSink, row_bytes};
+use squall_core::engine::{Anchoring, Anchors, EmitTo, Output, RootId, row_bytes};
 use squall_core::{AckToken, EmitError, Failure, MessageId, Moment, Str, StreamId, TaskId, Value};
 
-use crate::ack::{Ended, Lanes, Ledger, Word};
+use crate::ack::{Ended, Lanes, Ledger, TokenDesk, Word};
 use crate::bell::Bell;
 use crate::stats::TaskStats;
 
@@ -33,7 +33,7 @@ pub(crate) struct TaskOutput {
     /// Ends of own roots that the task has not been told of.
     pub(crate) ended: Vec<Ended>,
     pub(crate) lanes: Lanes,
-    pub(crate) tokens: Arc<dyn TokenSink>,
+    pub(crate) tokens: Arc<TokenDesk>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) max_tuple_bytes: usize,
     /// The time of the current slice.
@@ -55,7 +55,7 @@ pub(crate) struct OutputParts {
     pub(crate) targets: Vec<Target>,
     pub(crate) ledger: Ledger,
     pub(crate) lanes: Lanes,
-    pub(crate) tokens: Arc<dyn TokenSink>,
+    pub(crate) tokens: Arc<TokenDesk>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) max_tuple_bytes: usize,
 }

@@ -1,9 +1,10 @@
 //! Where the tokens of one task report, from whatever thread they end on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use squall_core::engine::{Anchors, TokenReport, TokenSink};
-use squall_core::{ComponentError, ComponentId, Failure};
+use squall_core::{ComponentId, Failure, FailureReason};
 
 use super::{Contribution, Inbox, Word};
 use crate::stats::TaskStats;
@@ -13,6 +14,17 @@ pub(crate) struct TokenDesk {
     component: ComponentId,
     inboxes: Arc<[Inbox]>,
     stats: Arc<TaskStats>,
+    /// Why tokens are being dropped, when it isn't the author who drops them.
+    dropping: AtomicU8,
+}
+
+/// Why the engine drops an instance, and its tokens with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dropping {
+    /// The task is started anew: innocent tuples are lost, and no attempt of theirs is used up.
+    Restart = 1,
+    /// The task ends.
+    End = 2,
 }
 
 impl TokenDesk {
@@ -25,7 +37,30 @@ impl TokenDesk {
             component,
             inboxes,
             stats,
+            dropping: AtomicU8::new(0),
         }
+    }
+
+    /// Drops an instance; tokens that go with it fail for that reason, not as the author's doing.
+    pub(crate) fn drop_instance(&self, why: Dropping, drop_it: impl FnOnce()) {
+        self.dropping.store(why as u8, Ordering::SeqCst);
+        drop_it();
+        self.dropping.store(0, Ordering::SeqCst);
+    }
+
+    fn failure_of_dropped(&self) -> Failure {
+        let (reason, text) = match self.dropping.load(Ordering::SeqCst) {
+            1 => (
+                FailureReason::Lost,
+                "the task that kept the token was started anew",
+            ),
+            2 => (
+                FailureReason::Drained,
+                "the task that kept the token has ended",
+            ),
+            _ => (FailureReason::Rejected, "the token was dropped"),
+        };
+        Failure::new(reason, Some(self.component.clone()), text)
     }
 
     fn tell(&self, anchors: &Anchors, mut word: impl FnMut(u64) -> Word) {
@@ -53,8 +88,10 @@ impl TokenSink for TokenDesk {
                 self.tell(&anchors, Word::Xor);
             }
             TokenReport::Failed { error, held: _ } => {
-                let error = error.unwrap_or_else(|| ComponentError::from("the token was dropped"));
-                let failure = Failure::rejected(self.component.clone(), &error);
+                let failure = match error {
+                    Some(error) => Failure::rejected(self.component.clone(), &error),
+                    None => self.failure_of_dropped(),
+                };
                 self.stats.count_failure(failure.reason);
                 self.tell(&anchors, |_| Word::Fail(Box::new(failure.clone())));
             }

@@ -10,7 +10,7 @@ use super::inputs::Arrival;
 use super::instance::Instance;
 use super::slice::Slice;
 use super::{Base, Inputs, Maker, Next};
-use crate::ack::Outcome;
+use crate::ack::{Dropping, Outcome};
 use crate::control::Phase;
 use crate::mutation::{self, Mutation};
 
@@ -282,11 +282,12 @@ impl BoltTask {
 
     fn finish(&mut self) -> Next {
         self.inputs.close();
-        if let Some(mut instance) = self.instance.take()
+        if let Some(instance) = &mut self.instance
             && let Err(error) = guard_silent(|| instance.component.close())
         {
             self.base.note_error("close", &error.to_string());
         }
+        self.drop_instance(Dropping::End);
         self.ending = Ending::Done;
         self.base.announce_end(false);
         Next::Ended
@@ -322,13 +323,24 @@ impl BoltTask {
         self.unflushed |= what != "flush";
     }
 
-    /// Drops the instance, its tokens and its own roots; a new one comes after the back-off.
-    fn restart(&mut self, error: &ComponentError) {
-        if let Some(instance) = self.instance.take()
-            && let Err(error) = guard_silent(|| drop(instance))
-        {
+    /// Drops the instance and the tokens that it keeps.
+    fn drop_instance(&mut self, why: Dropping) {
+        let Some(instance) = self.instance.take() else {
+            return;
+        };
+        let mut dropped = Ok(());
+        self.base
+            .output
+            .tokens
+            .drop_instance(why, || dropped = guard_silent(|| drop(instance)));
+        if let Err(error) = dropped {
             self.base.note_error("drop", &error.to_string());
         }
+    }
+
+    /// Drops the instance, its tokens and its own roots; a new one comes after the back-off.
+    fn restart(&mut self, error: &ComponentError) {
+        self.drop_instance(Dropping::Restart);
         self.base.forget_roots();
         self.base.restart_after(error);
     }

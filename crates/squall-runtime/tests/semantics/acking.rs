@@ -332,6 +332,15 @@ fn a_restart_drops_the_tokens_of_the_old_instance() {
         })
     });
     bench.run();
+    let counted = log
+        .failed()
+        .iter()
+        .filter(|(_, failure)| failure.reason.counts_as_attempt())
+        .count();
+    assert_eq!(
+        counted, 1,
+        "only the tuple that panicked has used up an attempt"
+    );
     let mut failed: Vec<String> = log
         .failed()
         .iter()
@@ -341,8 +350,8 @@ fn a_restart_drops_the_tokens_of_the_old_instance() {
     assert_eq!(
         failed,
         [
-            "0 b: the token was dropped",
-            "1 b: the token was dropped",
+            "0 b: the task that kept the token was started anew",
+            "1 b: the task that kept the token was started anew",
             "2 b: panicked: no twos"
         ]
     );

@@ -14,3 +14,4 @@ mod flow;
 mod groupings;
 mod kit;
 mod random_graphs;
+mod threads;

@@ -152,7 +152,7 @@ impl Spout for Source {
     fn fail(&mut self, id: MessageId, why: &Failure) {
         let mut known = self.model.lock();
         let known = known.entry(id.0).or_default();
-        // A batch that was dropped to free a cycle is known to the engine only.
+        // What was dropped to free a cycle is known to the engine only.
         if !known.failed && why.reason != FailureReason::Lost {
             known.wrong = Some(format!("failed as {why:?} while {known:?}"));
         }

@@ -1,0 +1,168 @@
+//! The same tasks on real threads: nothing is lost, nobody waits for a bolt that blocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+use squall_runtime::{Running, Services, SystemClock, TopologyState, start};
+
+use crate::kit::{Bench, FnBolt, Log, Numbers, ids, services};
+
+/// How long a test waits before it gives up; far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn run(bench: Bench) -> Running {
+    let (mut spec, signatures, registry, options) = bench.parts();
+    spec.settings.seed = None;
+    let services = Services {
+        clock: Arc::new(SystemClock::new()),
+        ..services()
+    };
+    start(&spec, &signatures, &registry, services, &options).unwrap()
+}
+
+#[test]
+fn everything_is_acked_across_loops_whatever_fails_on_the_way() {
+    for (n_loops, fuse) in [(1, true), (2, true), (4, false)] {
+        let log = Log::default();
+        let mut bench = Bench::new();
+        bench.options.n_loops = Some(n_loops);
+        bench.options.fuse = fuse;
+        bench.topology.settings().restart_backoff = "1ms".parse().unwrap();
+        bench.topology.settings().edge_bytes = "4KiB".parse().unwrap();
+        let spout_log = log.clone();
+        bench.spout("in", 2, move || Numbers::new(&spout_log, 5000).retrying());
+        bench
+            .bolt("flaky", || {
+                FnBolt::new(|input, out, state| {
+                    if state.seen.is_multiple_of(10) {
+                        return Err("every tenth".into());
+                    }
+                    assert!(!state.seen.is_multiple_of(1001), "a habit");
+                    for _ in 0..3 {
+                        out.emit(input.values())?;
+                    }
+                    Ok(())
+                })
+            })
+            .parallelism(2)
+            .local_or_shuffle("in");
+        let sink_log = log.clone();
+        bench
+            .bolt("sink", move || FnBolt::sink(&sink_log))
+            .parallelism(3)
+            .fields("flaky", ["n"]);
+        let running = run(bench);
+        assert_eq!(
+            running.wait(Some(PATIENCE)),
+            Some(Ok(())),
+            "{:#?}",
+            running.snapshot()
+        );
+        let mut expected: Vec<u64> = ids(0..5000).into_iter().flat_map(|id| [id, id]).collect();
+        expected.sort_unstable();
+        assert_eq!(log.acked(), expected, "{n_loops} loops");
+        assert!(log.failed().len() > 500);
+        assert!(log.executed_by("sink").len() >= 30_000);
+        let snapshot = running.snapshot();
+        assert_eq!(snapshot.state, TopologyState::Finished);
+        assert!(snapshot.of("flaky").map(|task| task.restarts).sum::<u64>() > 0);
+    }
+}
+
+#[test]
+fn a_bolt_that_blocks_stalls_nobody_else() {
+    let (free, blocked) = (Log::default(), Log::default());
+    let (release, released) = bounded::<()>(0);
+    let mut bench = Bench::new();
+    // All on one loop: the bolt that blocks holds its only thread.
+    bench.options.n_loops = Some(1);
+    let free_log = free.clone();
+    bench.spout("free", 1, move || Numbers::new(&free_log, 20_000));
+    let free_sink = free.clone();
+    bench
+        .bolt("free-sink", move || FnBolt::sink(&free_sink))
+        .shuffle("free");
+    let blocked_log = blocked.clone();
+    bench.spout("stuck", 1, move || Numbers::new(&blocked_log, 10));
+    bench
+        .bolt("blocks", move || {
+            let released = released.clone();
+            FnBolt::new(move |_, _, _| {
+                released.recv().unwrap_or_default();
+                Ok(())
+            })
+        })
+        .shuffle("stuck");
+    let running = run(bench);
+    let clock = SystemClock::new();
+    while free.acked().len() < 20_000 {
+        assert!(
+            squall_core::Clock::now(&clock).as_nanos() < 60_000_000_000,
+            "the free half stands still"
+        );
+        assert_eq!(running.wait(Some(Duration::from_millis(5))), None);
+    }
+    assert!(blocked.acked().is_empty());
+    drop(release);
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    assert_eq!(blocked.acked(), ids(0..10));
+}
+
+#[test]
+fn a_dedicated_bolt_runs_beside_the_loops() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.options.n_loops = Some(1);
+    let spout_log = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&spout_log, 10_000));
+    let sink_log = log.clone();
+    bench
+        .bolt("sink", move || {
+            let log = sink_log.clone();
+            FnBolt::new(move |_, _, state| {
+                if state.seen == 1 {
+                    log.say(std::thread::current().name().unwrap_or_default());
+                }
+                Ok(())
+            })
+        })
+        .dedicated()
+        .shuffle("in");
+    let running = run(bench);
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    assert_eq!(log.acked(), ids(0..10_000));
+    assert!(
+        log.said().contains(&"squall-sink-1".to_owned()),
+        "{:?}",
+        log.said()
+    );
+}
+
+#[test]
+fn a_forced_end_tells_the_spout_of_all_that_was_pending() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let spout_log = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&spout_log, 100));
+    bench
+        .bolt("hoard", || {
+            FnBolt::new(|_, out, state| {
+                state.tokens.push(out.defer());
+                Ok(())
+            })
+        })
+        .shuffle("in");
+    let running = run(bench);
+    while running.snapshot().pending() < 100 {
+        assert_eq!(running.wait(Some(Duration::from_millis(1))), None);
+    }
+    running.force();
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    assert_eq!(log.failed().len(), 100);
+    assert!(
+        log.failed()
+            .iter()
+            .all(|(_, failure)| !failure.reason.counts_as_attempt())
+    );
+}
