@@ -64,11 +64,11 @@ impl Connection {
             .operation_timeout(CALL_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
-        let mut config = match &self.endpoint_url {
-            Some(url) if is_plain_loopback(url) && !has_credentials_in_environment() => {
-                self.without_credentials()
-            }
-            _ => self.by_standard_chain().await,
+        let is_local = self.endpoint_url.as_deref().is_some_and(is_plain_loopback);
+        let mut config = if is_local && !has_credentials_in_environment() {
+            self.without_credentials()
+        } else {
+            self.by_standard_chain(is_local).await
         };
         if let Some(url) = &self.endpoint_url {
             config = config.endpoint_url(url);
@@ -76,12 +76,17 @@ impl Connection {
         Client::from_conf(config.retry_config(retry).timeout_config(timeouts).build())
     }
 
-    async fn by_standard_chain(&self) -> Builder {
+    async fn by_standard_chain(&self, is_local: bool) -> Builder {
         let mut loader = aws_config::from_env();
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        Builder::from(&loader.load().await)
+        let config = loader.load().await;
+        let builder = Builder::from(&config);
+        if is_local && config.region().is_none() {
+            return builder.region(Region::new(LOCAL_REGION));
+        }
+        builder
     }
 
     /// An emulator on this machine checks no signature: any key will do, and none has to be set up.

@@ -1,10 +1,13 @@
 //! The life of a shard's reader as `step(event, now) -> effect`: one call at a time, never two.
 //!
 //! ```text
-//!   Seek --iterator--> Read --page--> Read ... --null iterator--> Check --closed--> (end)
-//!    ^                  | expired, not accepted                     | still open: a fault
-//!    +------------------+-------------------------------------------+
+//!   Seek --iterator--> Read --page--> Read ... --null iterator--> Check --open: a fault--+
+//!    ^                  | expired, not accepted                     | closed: once more   |
+//!    +------------------+-------------------------------------------+---------------------+
 //! ```
+//! A shard has ended when its last page names its children, or when it is listed as closed and a read
+//! that began afterwards finds nothing and no iterator again: a null iterator alone proves nothing.
+//!
 //! **Invariant:** an iterator is made from the last *fetched* position, and what is at or below it is
 //! discarded: nothing is lost or delivered twice by making a new one.
 
@@ -104,6 +107,9 @@ pub(crate) struct Reader {
     pace: Pace,
     backoff: Backoff,
     counters: Counters,
+    lost_behind: Option<Position>,
+    /// The shard was listed as closed before the present iterator was made.
+    known_closed: bool,
 }
 
 #[derive(Debug)]
@@ -151,12 +157,20 @@ impl Reader {
             pace: Pace::new(),
             backoff: Backoff::new(seed),
             counters: Counters::default(),
+            lost_behind: None,
+            known_closed: false,
         }
     }
 
     /// Returns what was counted so far.
     pub(crate) const fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Returns the last delivered position before the last loss that was counted; `None` for a loss
+    /// before the first record.
+    pub(crate) const fn lost_behind(&self) -> Option<&Position> {
+        self.lost_behind.as_ref()
     }
 
     /// Takes what happened and says what to do next. Pure but for the jitter.
@@ -209,12 +223,14 @@ impl Reader {
             behind_ms: page.behind_ms,
         };
         self.pace.read(read, &self.limits, now);
+        let records = self.keep_new(page.records);
+        let proven = !page.children.is_empty() || (self.known_closed && records.is_empty());
         self.state = match page.next_iterator {
             Some(iterator) => State::Read(iterator, now),
-            None if !page.children.is_empty() => State::Over(End::Finished),
+            None if proven => State::Over(End::Finished),
+            None if self.known_closed => State::Seek,
             None => State::Check(Reason::NullIterator),
         };
-        let records = self.keep_new(page.records);
         Effect::Deliver(records, page.behind_ms)
     }
 
@@ -283,15 +299,19 @@ impl Reader {
                 self.not_before = now + self.backoff.slow();
                 self.state = State::Seek;
             }
-            (Ok(Listing::Closed | Listing::Absent), Reason::NullIterator) => {
+            (Ok(Listing::Absent), Reason::NullIterator) => {
                 self.state = State::Over(End::Finished);
+            }
+            (Ok(Listing::Closed), Reason::NullIterator) => {
+                self.known_closed = true;
+                self.state = State::Seek;
             }
             (Ok(Listing::Open), Reason::NullIterator) => {
                 self.state = State::Seek;
                 self.wait_after(ErrorClass::Transient, now);
             }
             (Ok(Listing::Absent), Reason::NotFound) => {
-                self.counters.losses += 1;
+                self.count_loss();
                 self.state = State::Over(End::Gone);
             }
             // The shard is there, so what wasn't found is the position: older than the oldest record.
@@ -305,7 +325,7 @@ impl Reader {
 
     /// The stream doesn't accept the position: the policy decides.
     fn refused(&mut self, error: ApiError) {
-        self.counters.losses += 1;
+        self.count_loss();
         let start = match self.limits.on_invalid_position {
             OnInvalidPosition::Fail => {
                 self.state = State::Over(End::NotAccepted(error));
@@ -323,6 +343,11 @@ impl Reader {
         // Numbers of a stream that was made anew have nothing to do with the old ones.
         self.after = None;
         self.state = State::Seek;
+    }
+
+    fn count_loss(&mut self) {
+        self.counters.losses += 1;
+        self.lost_behind = self.after.clone();
     }
 
     fn wait_after(&mut self, class: ErrorClass, now: Moment) {

@@ -50,7 +50,7 @@ impl Task {
         loop {
             let now = self.clock.now();
             let effect = reader.step(event, now);
-            self.report(reader.counters());
+            self.report(&reader);
             event = match effect {
                 Effect::Wait(until) => self.wait(until.since(now)).await,
                 Effect::Seek(start) => {
@@ -164,7 +164,8 @@ impl Task {
     }
 
     /// Adds what is new in the reader's counters to the metrics.
-    fn report(&mut self, counters: Counters) {
+    fn report(&mut self, reader: &Reader) {
+        let counters = reader.counters();
         let metrics = &self.shard.metrics;
         let before = std::mem::replace(&mut self.reported, counters);
         metrics.throttled.add(counters.throttled - before.throttled);
@@ -172,7 +173,9 @@ impl Task {
         metrics.faults.add(counters.faults - before.faults);
         if counters.losses > before.losses {
             metrics.losses.add(counters.losses - before.losses);
-            tracing::error!(shard_id = %self.shard.id, "records may have been lost in the stream");
+            let behind = reader.lost_behind().map(ToString::to_string);
+            let shard_id = &self.shard.id;
+            tracing::error!(%shard_id, behind, "records may have been lost in the stream");
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use squall_core::{ByteSize, CheckpointStore, HumanDuration};
 use squall_kinesis::dev::{Admin, Endpoint, EndpointOptions, PutEntry, PutPlace};
-use squall_kinesis::{Connection, KinesisConfig, ShardId};
+use squall_kinesis::{Connection, KinesisConfig, OnInvalidPosition, ShardId};
 use squall_store::{FileStore, MemoryStore};
 
 use crate::driver::{Driver, Emitted, Setup};
@@ -42,6 +42,16 @@ impl World {
             admin,
             setup: Setup::real(config, Arc::new(MemoryStore::new())),
             n_put: 0,
+        }
+    }
+
+    /// Makes the stream again as soon as the old one is gone, in another second than the first.
+    async fn create_again(&self) {
+        let second = || UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let deleted = second();
+        let mut poll = tokio::time::interval(Duration::from_millis(50));
+        while second() == deleted || self.admin.create_stream("web", 1).await.is_err() {
+            poll.tick().await;
         }
     }
 
@@ -186,4 +196,28 @@ async fn a_kill_in_the_middle_loses_nothing() {
     }
     assert_eq!(seen, (0..1000).collect());
     driver.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_made_anew_under_its_name_needs_an_operators_word() {
+    let mut world = World::new(1, EndpointOptions::default()).await;
+    world.put(10).await;
+    let mut driver = world.setup.start();
+    take(&mut driver, 10).await;
+    driver.close().await;
+    world.admin.delete_stream("web").await.unwrap();
+    world.create_again().await;
+    world.put(5).await;
+    let mut driver = world.setup.start();
+    let refused = driver.metrics.get("state", "shardId-000000000000");
+    let emits = driver.run_until(|| refused.get() == 5).await;
+    assert!(
+        emits.is_empty(),
+        "numbers of the old stream mean nothing in the new one"
+    );
+    driver.close().await;
+    world.setup.config.on_invalid_position = OnInvalidPosition::TrimHorizon;
+    let mut driver = world.setup.start();
+    assert_eq!(numbers(&take(&mut driver, 5).await), (10..15).collect());
+    driver.close().await;
 }

@@ -242,7 +242,7 @@ fn seeks_are_never_closer_than_the_limit() {
 }
 
 #[test]
-fn a_null_iterator_ends_a_closed_shard_after_its_records() {
+fn a_null_iterator_ends_a_closed_shard_after_its_records_and_another_look() {
     let mut talk = Talk::new(&Checkpoint::TrimHorizon);
     talk.open(&Start::TrimHorizon);
     assert_eq!(
@@ -250,8 +250,28 @@ fn a_null_iterator_ends_a_closed_shard_after_its_records() {
         numbers(0..3)
     );
     assert_eq!(talk.say(Event::Ready), Effect::Check);
-    let stop = talk.say(Event::Checked(Ok(Listing::Closed)));
-    assert_eq!(stop, Effect::Stop(End::Finished));
+    let (seek, _) = talk.say_and_wait(Event::Checked(Ok(Listing::Closed)));
+    assert_eq!(seek, Effect::Seek(Start::AfterSequence(sequence(2))));
+    talk.say_and_wait(Event::Iterator(Ok("b".to_owned())));
+    assert_eq!(delivered(talk.page(page(0..0, None, Some(0)))), []);
+    assert_eq!(talk.say(Event::Ready), Effect::Stop(End::Finished));
+}
+
+#[test]
+fn a_null_iterator_before_the_last_record_of_a_closed_shard_loses_nothing() {
+    let mut talk = Talk::new(&Checkpoint::TrimHorizon);
+    talk.open(&Start::TrimHorizon);
+    talk.page(page(0..3, None, FAR_BEHIND));
+    talk.say(Event::Ready);
+    talk.say_and_wait(Event::Checked(Ok(Listing::Closed)));
+    talk.say_and_wait(Event::Iterator(Ok("b".to_owned())));
+    let more = delivered(talk.page(page(3..5, None, Some(0))));
+    assert_eq!(more, numbers(3..5));
+    let (seek, _) = talk.say_and_wait(Event::Ready);
+    assert_eq!(seek, Effect::Seek(Start::AfterSequence(sequence(4))));
+    talk.say_and_wait(Event::Iterator(Ok("c".to_owned())));
+    talk.page(page(0..0, None, Some(0)));
+    assert_eq!(talk.say(Event::Ready), Effect::Stop(End::Finished));
 }
 
 #[test]
