@@ -1,0 +1,50 @@
+//! The command `squall`, as built by the same `cargo test` that runs these tests.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::{cargo, root};
+
+/// Returns the path of the command `squall` of this build.
+///
+/// `cargo test --workspace` has built it before any test runs. Where only this crate's tests were asked
+/// for it may be missing or older than its sources: it is built then, which may take minutes.
+///
+/// # Errors
+/// If it can't be built.
+pub fn squall() -> Result<PathBuf> {
+    let test = env::current_exe()?;
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .context("tests run from <target>/<profile>/deps")?;
+    let binary = profile.join("squall");
+    if !is_fresh(&binary) {
+        let target = profile.parent().context("a profile has a folder")?;
+        let target = target
+            .to_str()
+            .context("the target folder's name is no text")?;
+        let mut args = vec!["build", "--package", "squall-cli", "--target-dir", target];
+        if profile.ends_with("release") {
+            args.push("--release");
+        }
+        cargo(&args)?;
+    }
+    Ok(binary)
+}
+
+/// Tells whether a binary is there and none of its sources is newer, as its `.d` file lists them.
+fn is_fresh(binary: &Path) -> bool {
+    let made = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let (Some(built), Ok(list)) = (made(binary), fs::read_to_string(binary.with_extension("d")))
+    else {
+        return false;
+    };
+    let sources = list.split_once(": ").map_or("", |(_, sources)| sources);
+    let mut sources = sources.split_whitespace().peekable();
+    sources.peek().is_some()
+        && sources.all(|path| made(&root().join(path)).is_some_and(|at| at <= built))
+}

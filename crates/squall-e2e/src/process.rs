@@ -1,0 +1,88 @@
+//! The command `squall` as a process of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{squall, until};
+
+/// A running `squall`. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    talk: PathBuf,
+}
+
+impl Process {
+    /// Starts `squall` with `args` in `folder`; what it says goes to the file `talk` there. Its state is in
+    /// the folder too, and no AWS credentials are about.
+    ///
+    /// # Errors
+    /// If it can't be built or started.
+    pub fn start(args: &[&str], folder: &Path, talk: &str) -> Result<Self> {
+        let talk = folder.join(talk);
+        let said = File::create(&talk)?;
+        let child = Command::new(squall()?)
+            .args(args)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said)
+            .spawn()
+            .context("squall can't be started")?;
+        Ok(Self { child, talk })
+    }
+
+    /// Returns what it has said so far, on stdout and stderr.
+    ///
+    /// # Errors
+    /// If that can't be read.
+    pub fn said(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.talk)?)
+    }
+
+    /// Tells whether it still runs.
+    ///
+    /// # Errors
+    /// If the system doesn't know.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Ends it by SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it can't be waited for.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.child.kill()?;
+        Ok(self.child.wait()?)
+    }
+
+    /// Asks it by SIGTERM to end and waits until it has.
+    ///
+    /// # Errors
+    /// If it doesn't end in time.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\"", &pid])
+            .status()?;
+        ensure!(sent.success(), "no signal could be sent");
+        let mut ended = None;
+        until("squall has ended", || {
+            ended = self.child.try_wait()?;
+            Ok(ended.is_some())
+        })
+        .await?;
+        ended.context("ended without a status")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nobody to tell.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
