@@ -83,6 +83,8 @@ pub(crate) struct Coordinator {
     backoff: Backoff,
     /// The state was read since something may have changed.
     fresh: bool,
+    /// It could not be read, which was logged.
+    unreadable: bool,
 }
 
 impl Coordinator {
@@ -100,6 +102,7 @@ impl Coordinator {
             list_at: Moment::ZERO,
             backoff: Backoff::new(ctx.seed()),
             fresh: false,
+            unreadable: false,
             deps,
         }
     }
@@ -189,10 +192,13 @@ impl Coordinator {
             Ok(stored) => {
                 self.stored = stored;
                 self.fresh = true;
+                self.unreadable = false;
             }
             Err(error) => {
                 self.fresh = false;
-                tracing::warn!(%error, "the state can't be read");
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    tracing::warn!(%error, "the state can't be read");
+                }
             }
         }
     }

@@ -75,6 +75,10 @@ impl Coordinator {
                 tracing::error!(%error, "the stream doesn't exist: looking again in 30s");
                 self.backoff.slow()
             }
+            ErrorClass::Denied => {
+                tracing::error!(%error, "listing the shards isn't allowed");
+                self.backoff.slow()
+            }
             class => {
                 tracing::warn!(%error, "the shards can't be listed");
                 self.backoff.after(class)
