@@ -164,7 +164,13 @@ impl Base {
     /// Sends what there is to send. Returns when that is to be tried again.
     fn send_all(&mut self, now: Moment) -> Next {
         let mut next = Next::Wait;
-        if !self.output.flush() {
+        // Emits may have found an edge full: who waited for room has it now, and nobody else says so.
+        let was_blocked = self.output.is_blocked();
+        if self.output.flush() {
+            if was_blocked {
+                next = Next::Again;
+            }
+        } else {
             self.output.await_room(&self.bell);
             // The room may have come before the edge knew that it was awaited.
             if self.output.flush() {

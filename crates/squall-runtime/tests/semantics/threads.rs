@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use squall_core::{Activity, Outputs, Result, Spout, SpoutEmitter};
 use squall_runtime::{Running, Services, SystemClock, TopologyState, start};
 
 use crate::kit::{Bench, FnBolt, Log, Numbers, ids, services};
@@ -164,5 +165,81 @@ fn a_forced_end_tells_the_spout_of_all_that_was_pending() {
         log.failed()
             .iter()
             .all(|(_, failure)| !failure.reason.counts_as_attempt())
+    );
+}
+
+/// Emits three batches without tracking; the edge takes the first two while the sink is held up, and has
+/// room for the third before `next_tuple` returns.
+#[derive(Clone)]
+struct ThreeBatches {
+    begun: Receiver<()>,
+    release: Sender<()>,
+    passed: Receiver<()>,
+    n_calls: u32,
+}
+
+impl Spout for ThreeBatches {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        self.n_calls += 1;
+        // Not in the first slice: a task that has just started is run again anyway.
+        match self.n_calls {
+            ..20 => return Ok(Activity::Emitted),
+            20 => {}
+            _ => return Ok(Activity::Finished),
+        }
+        for n in 0..3 * BATCH {
+            if n == BATCH {
+                self.begun.recv_timeout(PATIENCE)?;
+            }
+            out.emit([n])?;
+        }
+        self.release.send(())?;
+        self.passed.recv_timeout(PATIENCE)?;
+        Ok(Activity::Emitted)
+    }
+}
+
+/// The rows of a full batch.
+const BATCH: i64 = 256;
+
+#[test]
+fn an_untracked_source_goes_on_when_room_comes_within_its_slice() {
+    // No ack wakes it: it has to notice by itself that the edge refused and then had room again.
+    let ((began, begun), (release, released), (pass, passed)) =
+        (bounded(1), bounded(1), bounded(1));
+    let spout = ThreeBatches {
+        begun,
+        release,
+        passed,
+        n_calls: 0,
+    };
+    let mut bench = Bench::new();
+    bench.topology.settings().edge_bytes = "1KiB".parse().unwrap();
+    bench.spout("in", 1, move || spout.clone());
+    bench
+        .bolt("sink", move || {
+            let (began, released, pass) = (began.clone(), released.clone(), pass.clone());
+            FnBolt::new(move |_, _, state| {
+                if state.seen == 1 {
+                    began.send(())?;
+                    released.recv_timeout(PATIENCE).unwrap_or_default();
+                } else if state.seen == 2 * BATCH as u64 {
+                    pass.send(())?;
+                }
+                Ok(())
+            })
+        })
+        .dedicated()
+        .shuffle("in");
+    let running = run(bench);
+    assert_eq!(
+        running.wait(Some(PATIENCE)),
+        Some(Ok(())),
+        "{:#?}",
+        running.snapshot()
     );
 }
