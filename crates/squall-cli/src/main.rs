@@ -1,6 +1,7 @@
 //! The command `squall`: a program of the ready-made components and the Kinesis spout, with commands to
 //! try things out.
 
+mod bench;
 mod demo;
 
 use std::process::ExitCode;
@@ -10,5 +11,6 @@ fn main() -> ExitCode {
         .with(squall_kinesis::all)
         .about("Runs topologies: streams of tuples through spouts and bolts, at least once")
         .command("demo", demo::demo)
+        .command("bench", bench::bench)
         .main()
 }

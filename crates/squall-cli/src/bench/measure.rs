@@ -1,0 +1,151 @@
+//! One case, measured: at full speed, then at a rate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use squall::local::{self, Local, Totals};
+use squall::{Program, Result};
+use squall_plan::Declared;
+use squall_runtime::Options;
+use squall_store::MemoryStore;
+
+use super::board::{Board, Figures};
+use super::case::{Case, Mode, add_words, registry};
+use super::report::Measured;
+
+/// Before figures are taken.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// The rate at which latency is measured.
+const RATE_PER_SEC: u64 = 10_000;
+
+/// What one run showed.
+struct Run {
+    records_per_sec: u64,
+    cpu_ns_per_record: u64,
+    p50_us: u64,
+    p99_us: u64,
+    lost: u64,
+}
+
+/// Measures a case for `secs` at full speed and for `secs` at a rate.
+pub(super) fn measure(case: Case, acked: bool, secs: u32, program: &Program) -> Result<Measured> {
+    let run = |rate_per_sec| {
+        run(
+            case,
+            Mode {
+                acked,
+                rate_per_sec,
+            },
+            secs,
+            program,
+        )
+    };
+    let (full, paced) = (run(None)?, run(Some(RATE_PER_SEC))?);
+    Ok(Measured {
+        case: case.name(),
+        acked,
+        processes: 1,
+        parallelism: case.parallelism(),
+        source_records_per_s: full.records_per_sec,
+        cpu_ns_per_hop: full.cpu_ns_per_record / case.hops(),
+        p50_us: paced.p50_us,
+        p99_us: paced.p99_us,
+        lost: full.lost + paced.lost,
+    })
+}
+
+fn run(case: Case, mode: Mode, secs: u32, program: &Program) -> Result<Run> {
+    let board = Board::new()?;
+    let registry = registry(&board);
+    let spec = case.topology(mode)?;
+    let checked = squall_plan::check(&spec, &registry)?;
+    let declared = Declared {
+        spec,
+        signatures: checked.signatures,
+        warnings: checked.warnings,
+    };
+    let (store, options) = (Arc::new(MemoryStore::new()), Options::default());
+    let local = local::start(&declared, &registry, store, program.tokio(), &options)?;
+
+    // The middle of the run is measured: not its begin, not its drain.
+    let mut marks = Vec::new();
+    let window = Duration::from_secs(u64::from(secs));
+    let mut mark = |local: &Local| marks.push(Mark::take(local, mode.acked));
+    let mut next = 0;
+    let outcome = local.watch(
+        WARM_UP,
+        Some(WARM_UP + window + Duration::from_millis(100)),
+        |local| {
+            if next == 0 || next == secs {
+                mark(local);
+            }
+            next += 1;
+        },
+    );
+    outcome?;
+    let [first, last] = marks.as_slice() else {
+        return Err("the run was too short to be measured")?;
+    };
+    let figures = board.lock();
+    Ok(Run {
+        records_per_sec: first.rate_until(last),
+        cpu_ns_per_record: first.cpu_ns_per_record_until(last),
+        p50_us: figures.latency_us(0.5),
+        p99_us: figures.latency_us(0.99),
+        lost: lost(case, &figures),
+    })
+}
+
+/// Counters at one moment.
+struct Mark {
+    uptime: Duration,
+    cpu: Duration,
+    n_records: u64,
+}
+
+impl Mark {
+    fn take(local: &Local, acked: bool) -> Self {
+        let snapshot = local.running().snapshot();
+        let totals = Totals::of(&snapshot);
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        let secs = Duration::from_secs(u64::try_from(cpu.tv_sec).unwrap_or(0));
+        Self {
+            uptime: snapshot.uptime,
+            cpu: secs + Duration::from_nanos(u64::try_from(cpu.tv_nsec).unwrap_or(0)),
+            n_records: if acked { totals.acked } else { totals.emitted },
+        }
+    }
+
+    fn rate_until(&self, later: &Self) -> u64 {
+        let n_records = u128::from(later.n_records.saturating_sub(self.n_records));
+        let nanos = later.uptime.saturating_sub(self.uptime).as_nanos().max(1);
+        u64::try_from(n_records * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+    }
+
+    fn cpu_ns_per_record_until(&self, later: &Self) -> u64 {
+        let n_records = u128::from(later.n_records.saturating_sub(self.n_records)).max(1);
+        let nanos = later.cpu.saturating_sub(self.cpu).as_nanos();
+        u64::try_from(nanos / n_records).unwrap_or(u64::MAX)
+    }
+}
+
+/// Compares what came to the sinks with what follows from the number of records emitted.
+fn lost(case: Case, figures: &Figures) -> u64 {
+    let n_emitted: u64 = figures.emitted.values().sum();
+    let missing = (n_emitted * case.sunk()).abs_diff(figures.n_sunk);
+    if case != Case::WordCount {
+        return missing;
+    }
+    let mut expected = HashMap::new();
+    for n_records in figures.emitted.values() {
+        add_words(*n_records, &mut expected);
+    }
+    let miscounted = expected.iter().map(|(word, times)| {
+        let counted = figures.counts.get(*word).copied().unwrap_or(0);
+        times.abs_diff(counted)
+    });
+    missing.max(miscounted.sum())
+}
