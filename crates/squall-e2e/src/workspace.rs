@@ -1,6 +1,7 @@
 //! The workspace as data: its packages as cargo resolves them, and its files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -149,7 +150,10 @@ fn null_is_normal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<K
 /// Returns the top of the repository.
 #[must_use]
 pub fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Where the test runs rather than where it was built: clones may share a target folder.
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let own = Path::new(&own);
     own.ancestors().nth(2).unwrap_or(own).to_owned()
 }
 
@@ -158,7 +162,7 @@ pub fn root() -> PathBuf {
 /// # Errors
 /// If it can't be run or fails; the error holds what it complained about.
 pub fn cargo(args: &[&str]) -> Result<String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let ran = Command::new(cargo)
         .args(args)
         .args(["--locked", "--offline"])

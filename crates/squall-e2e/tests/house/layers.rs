@@ -98,7 +98,11 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("aws-*", &["squall-kinesis"]),
     ("ferrokinesis", &["squall-kinesis"]),
     ("redb", &["squall-store"]),
-    ("squall-store", &["squall", "squall-kinesis", "squall-e2e"]),
+    // The command line opens no store: its `bench` keeps what it keeps in a `MemoryStore`.
+    (
+        "squall-store",
+        &["squall", "squall-kinesis", "squall-cli", "squall-e2e"],
+    ),
 ];
 
 /// Licences that need nothing of us but being named.
@@ -220,6 +224,18 @@ fn each_outside_system_has_one_home() -> Result<()> {
         }
     }
     none("dependencies that another crate is the home of", &wrong)
+}
+
+#[test]
+fn the_command_line_never_opens_a_store() -> Result<()> {
+    let mut wrong = Vec::new();
+    for path in sources("rs")? {
+        let opens = || Ok::<_, anyhow::Error>(text(&path)?.contains("FileStore"));
+        if path.starts_with("crates/squall-cli") && opens()? {
+            wrong.push(path.display().to_string());
+        }
+    }
+    none("files of the command line that open a store", &wrong)
 }
 
 #[test]
