@@ -193,14 +193,11 @@ impl Builder<'_> {
         };
         let inputs = self.wiring.inputs_of(task);
         let edges = inputs.iter().map(|input| input.edge.clone()).collect();
+        let inputs = Inputs::new(inputs);
+        let hand = inputs.hand().clone();
         let task_at_work = match component.kind {
             Kind::Spout => Task::Spout(Box::new(SpoutTask::new(base, maker))),
-            Kind::Bolt => Task::Bolt(Box::new(BoltTask::new(
-                base,
-                maker,
-                Inputs::new(inputs),
-                component.tick,
-            ))),
+            Kind::Bolt => Task::Bolt(Box::new(BoltTask::new(base, maker, inputs, component.tick))),
         };
         Ok(Seat::new(SeatParts {
             id: task,
@@ -210,6 +207,7 @@ impl Builder<'_> {
             stats,
             metrics,
             inputs: edges,
+            hand,
             task: task_at_work,
         }))
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
+use squall_core::engine::Anchors;
 use squall_core::{ComponentId, Metrics, Moment, TaskId};
 use squall_plan::Kind;
 
@@ -13,7 +14,7 @@ use crate::bell::Bell;
 use crate::control::Control;
 use crate::edge::Edge;
 use crate::stats::{TaskSnapshot, TaskStats};
-use crate::task::{Next, Task};
+use crate::task::{Hand, Next, Task};
 
 /// No moment: the seat isn't due, or nobody is in it.
 const NEVER: u64 = u64::MAX;
@@ -27,6 +28,7 @@ pub(crate) struct Seat {
     pub(crate) stats: Arc<TaskStats>,
     pub(crate) metrics: Metrics,
     pub(crate) inputs: Vec<Arc<Edge>>,
+    pub(crate) hand: Arc<Hand>,
     task: Mutex<Task>,
     due: AtomicU64,
     entered: AtomicU64,
@@ -42,6 +44,7 @@ pub(crate) struct SeatParts {
     pub(crate) stats: Arc<TaskStats>,
     pub(crate) metrics: Metrics,
     pub(crate) inputs: Vec<Arc<Edge>>,
+    pub(crate) hand: Arc<Hand>,
     pub(crate) task: Task,
 }
 
@@ -55,6 +58,7 @@ impl Seat {
             stats,
             metrics,
             inputs,
+            hand,
             task,
         } = parts;
         bell.ring();
@@ -66,6 +70,7 @@ impl Seat {
             stats,
             metrics,
             inputs,
+            hand,
             task: Mutex::new(task),
             due: AtomicU64::new(NEVER),
             entered: AtomicU64::new(NEVER),
@@ -141,19 +146,21 @@ impl Seat {
     /// Tells the roots of what waits in front of a task that is stuck in author code that it waits.
     pub(crate) fn touch_inputs(&self, inboxes: &[Inbox]) {
         let mut by_owner: Vec<Vec<Contribution>> = inboxes.iter().map(|_| Vec::new()).collect();
-        for edge in &self.inputs {
-            edge.walk(|delivery| {
-                for anchor in delivery.rows.iter().flat_map(|row| row.anchors.as_slice()) {
-                    let (slot, generation) = (anchor.root.slot, anchor.root.generation);
-                    if let Some(batch) = by_owner.get_mut(anchor.root.task.idx()) {
-                        batch.push(Contribution {
-                            slot,
-                            generation,
-                            word: Word::Waiting,
-                        });
-                    }
+        let mut touch = |anchors: &Anchors| {
+            for anchor in anchors.as_slice() {
+                let (slot, generation) = (anchor.root.slot, anchor.root.generation);
+                if let Some(batch) = by_owner.get_mut(anchor.root.task.idx()) {
+                    batch.push(Contribution {
+                        slot,
+                        generation,
+                        word: Word::Waiting,
+                    });
                 }
-            });
+            }
+        };
+        self.hand.for_each_waiting(&mut touch);
+        for edge in &self.inputs {
+            edge.walk(|delivery| delivery.rows.iter().for_each(|row| touch(&row.anchors)));
         }
         for (inbox, batch) in inboxes.iter().zip(by_owner) {
             if !batch.is_empty() {

@@ -5,6 +5,7 @@
 
 mod bolt;
 mod guard;
+mod hand;
 mod inputs;
 mod instance;
 mod restarts;
@@ -25,6 +26,7 @@ use crate::output::TaskOutput;
 use crate::stats::TaskStats;
 
 pub(crate) use bolt::BoltTask;
+pub(crate) use hand::Hand;
 pub(crate) use inputs::{Input, Inputs};
 pub(crate) use instance::Maker;
 pub(crate) use restarts::Restarts;

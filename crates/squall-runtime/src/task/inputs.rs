@@ -5,6 +5,7 @@ use std::sync::Arc;
 use squall_core::Tuple;
 use squall_core::engine::Anchors;
 
+use super::hand::Hand;
 use crate::edge::{Delivery, Edge, Item, Mark};
 
 /// One incoming edge.
@@ -20,11 +21,13 @@ pub(crate) struct Inputs {
     /// Which edge has its turn.
     turn: usize,
     at: Option<At>,
+    /// Shows the watcher what `at` is.
+    hand: Arc<Hand>,
 }
 
 /// A delivery that is being executed.
 struct At {
-    delivery: Delivery,
+    delivery: Arc<Delivery>,
     next_row: usize,
     tuple: Tuple,
     batch_idx: u32,
@@ -44,13 +47,22 @@ impl Inputs {
             inputs,
             turn: 0,
             at: None,
+            hand: Arc::default(),
         }
+    }
+
+    /// Returns where others see what is being executed.
+    pub(crate) const fn hand(&self) -> &Arc<Hand> {
+        &self.hand
     }
 
     /// Takes the next delivery, edge by edge, unless one is begun. Marks are taken on the way.
     pub(crate) fn arrive(&mut self) -> Arrival<'_> {
         if self.at.is_none() {
             self.at = self.take_delivery();
+            if let Some(at) = &self.at {
+                self.hand.set(Some(at.delivery.clone()));
+            }
         }
         match &self.at {
             Some(at) => Arrival::Delivery(&at.delivery),
@@ -66,20 +78,27 @@ impl Inputs {
     /// Moves on to the next tuple of the delivery that is begun; hands out its trees.
     pub(crate) fn next_tuple(&mut self) -> Option<(&Tuple, Anchors)> {
         let at = self.at.as_mut()?;
-        let row = at.delivery.rows.get_mut(at.next_row)?;
+        let row = at.delivery.rows.get(at.next_row)?;
         at.next_row += 1;
+        self.hand.advance(at.next_row);
         if row.batch_idx == at.batch_idx {
             at.tuple.seek(row.row_idx as usize);
         } else if let Some(batch) = at.delivery.batches.get(row.batch_idx as usize) {
             at.batch_idx = row.batch_idx;
             at.tuple = Tuple::new(batch.clone(), row.row_idx as usize);
         }
-        Some((&at.tuple, std::mem::take(&mut row.anchors)))
+        Some((&at.tuple, row.anchors.clone()))
     }
 
     /// Lets go of the delivery once all its tuples have been executed.
     pub(crate) fn finish_delivery(&mut self) {
-        self.at.take_if(|at| at.next_row >= at.delivery.rows.len());
+        if self
+            .at
+            .take_if(|at| at.next_row >= at.delivery.rows.len())
+            .is_some()
+        {
+            self.hand.set(None);
+        }
     }
 
     /// Tells whether nothing waits to be executed.
@@ -98,13 +117,7 @@ impl Inputs {
 
     /// Looks at the trees of each tuple that waits.
     pub(crate) fn for_each_waiting(&self, mut look: impl FnMut(&Anchors)) {
-        if let Some(at) = &self.at {
-            at.delivery
-                .rows
-                .iter()
-                .skip(at.next_row)
-                .for_each(|row| look(&row.anchors));
-        }
+        self.hand.for_each_waiting(&mut look);
         for input in &self.inputs {
             input
                 .edge
@@ -138,7 +151,7 @@ impl Inputs {
                         let (first, batch) = (delivery.rows.first()?, delivery.batches.first()?);
                         let tuple = Tuple::new(batch.clone(), first.row_idx as usize);
                         return Some(At {
-                            delivery,
+                            delivery: Arc::new(delivery),
                             next_row: 0,
                             tuple,
                             batch_idx: 0,

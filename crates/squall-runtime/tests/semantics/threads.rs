@@ -243,3 +243,35 @@ fn an_untracked_source_goes_on_when_room_comes_within_its_slice() {
         running.snapshot()
     );
 }
+
+#[test]
+fn tuples_behind_one_on_which_a_bolt_blocks_do_not_time_out() {
+    let log = Log::default();
+    let clock = SystemClock::new();
+    let mut bench = Bench::new();
+    bench.topology.settings().message_timeout = "1s".parse().unwrap();
+    let spout_log = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&spout_log, 500));
+    let (release, released) = bounded::<()>(0);
+    bench
+        .bolt("blocks", move || {
+            let released = released.clone();
+            FnBolt::new(move |input, _, _| {
+                if input.i64("n")? == 0 {
+                    released.recv().unwrap_or_default();
+                }
+                Ok(())
+            })
+        })
+        .shuffle("in");
+    let running = run(bench);
+    // The first tuple itself has been executed for longer than the time-out: it alone fails.
+    while log.failed().is_empty() || squall_core::Clock::now(&clock).as_nanos() < 4_000_000_000 {
+        assert_eq!(running.wait(Some(Duration::from_millis(10))), None);
+    }
+    drop(release);
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    let failed: Vec<u64> = log.failed().iter().map(|(id, _)| *id).collect();
+    assert_eq!(failed, [0]);
+    assert_eq!(log.acked(), ids(1..500));
+}
