@@ -387,6 +387,7 @@ impl Output for TaskOutput {
     fn defer(&mut self) -> AckToken {
         let rng = &mut self.rng;
         let anchors = self.in_hand.grow(&mut || draw(rng));
+        self.tokens.count_token();
         AckToken::new(anchors, self.tokens.clone())
     }
 }

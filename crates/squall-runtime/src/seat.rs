@@ -186,6 +186,7 @@ impl Seat {
             pending: stats.pending.get(),
             pending_bytes: stats.pending_bytes.get(),
             held: stats.held.get(),
+            deferred: stats.deferred.get(),
             queued_batches: queued_batches as u64,
             queued_bytes: queued_bytes as u64,
             queue_us: stats.queue.read(),

@@ -41,6 +41,11 @@ impl TokenDesk {
         }
     }
 
+    /// Takes note of a new token.
+    pub(crate) fn count_token(&self) {
+        self.stats.deferred.add(1);
+    }
+
     /// Drops an instance; tokens that go with it fail for that reason, not as the author's doing.
     pub(crate) fn drop_instance(&self, why: Dropping, drop_it: impl FnOnce()) {
         self.dropping.store(why as u8, Ordering::SeqCst);
@@ -81,6 +86,7 @@ impl TokenSink for TokenDesk {
     fn report(&self, anchors: Anchors, report: TokenReport) {
         match report {
             TokenReport::Acked { held } => {
+                self.stats.deferred.remove(1);
                 self.stats.acked.add(1);
                 if held {
                     self.tell(&anchors, |_| Word::Release);
@@ -88,6 +94,7 @@ impl TokenSink for TokenDesk {
                 self.tell(&anchors, Word::Xor);
             }
             TokenReport::Failed { error, held: _ } => {
+                self.stats.deferred.remove(1);
                 let failure = match error {
                     Some(error) => Failure::rejected(self.component.clone(), &error),
                     None => self.failure_of_dropped(),

@@ -21,6 +21,10 @@ impl Counter {
         }
     }
 
+    pub(crate) fn remove(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -40,6 +44,7 @@ pub(crate) struct TaskStats {
     pub(crate) pending: Counter,
     pub(crate) pending_bytes: Counter,
     pub(crate) held: Counter,
+    pub(crate) deferred: Counter,
     pub(crate) restarts: Counter,
     pub(crate) cycle_drops: Counter,
     pub(crate) crash_looping: AtomicBool,
@@ -62,6 +67,7 @@ impl TaskStats {
             pending: Counter::default(),
             pending_bytes: Counter::default(),
             held: Counter::default(),
+            deferred: Counter::default(),
             restarts: Counter::default(),
             cycle_drops: Counter::default(),
             crash_looping: AtomicBool::new(false),

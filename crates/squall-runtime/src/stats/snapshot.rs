@@ -59,6 +59,8 @@ pub struct TaskSnapshot {
     pub pending_bytes: u64,
     /// Trees that a window holds.
     pub held: u64,
+    /// Tuples that the task has deferred and whose tokens live: where a stuck tree is kept.
+    pub deferred: u64,
     /// Batches that wait in front of the task.
     pub queued_batches: u64,
     /// The bytes of those.

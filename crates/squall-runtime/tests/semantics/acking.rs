@@ -145,6 +145,8 @@ fn a_token_that_never_ends_times_out_once() {
     let mut simulation = bench.simulate();
     simulation.advance(Duration::from_secs(30));
     assert!(log.failed().is_empty());
+    // Whoever looks for what is stuck sees where it is kept.
+    assert_eq!(simulation.snapshot().of("b").next().unwrap().deferred, 2);
     simulation.advance(Duration::from_secs(2));
     let reasons: Vec<FailureReason> = log
         .failed()
