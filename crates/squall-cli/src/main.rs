@@ -3,14 +3,36 @@
 
 mod bench;
 mod demo;
+mod dev;
+mod new;
 
 use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  squall demo                                  see the main job at work; nothing else to install
+  squall run topology.yaml                     run a topology until its spouts finish, or Ctrl-C
+  squall run topology.yaml --for 30s -o json   run it for half a minute, print the totals as JSON
+  squall run topology.yaml -f local.yaml --set bolts.count.parallelism=4
+  squall validate topology.yaml                say everything that is wrong with it
+  squall graph topology.yaml --format dot | dot -Tsvg > topology.svg
+  squall components                            list what topologies can be made of
+  squall components kinesis                    show one component: config and output fields
+  squall schema > schema.json                  let an editor complete and check topology files
+  squall new my-topology                       make a crate with a bolt of your own
+  squall dev kinesis --stream clicks           serve a Kinesis endpoint on this machine
+  squall bench --seconds 5                     measure this machine
+
+Exit status: 0 done, 1 failed, 2 wrong usage or an invalid topology; then nothing was started.";
 
 fn main() -> ExitCode {
     squall::App::new()
         .with(squall_kinesis::all)
         .about("Runs topologies: streams of tuples through spouts and bolts, at least once")
+        .examples(EXAMPLES)
         .command("demo", demo::demo)
         .command("bench", bench::bench)
+        .command("new", new::new)
+        .command("dev", dev::dev)
         .main()
 }

@@ -61,10 +61,22 @@ pub(super) fn components(matches: &ArgMatches, program: &Program) -> Result<Exit
 
 fn list(all: &[Description]) -> String {
     let rows = all.iter().map(|one| {
-        let about = one.about.lines().next().unwrap_or_default();
-        [one.name.clone(), one.kind.to_owned(), about.to_owned()]
+        let about = gist(&one.about);
+        [one.name.clone(), one.kind.to_owned(), about]
     });
     columns(std::iter::once(["NAME", "KIND", "WHAT IT DOES"].map(String::from)).chain(rows))
+}
+
+/// Returns the beginning of a text, up to its first full stop or colon.
+fn gist(about: &str) -> String {
+    let paragraph = about.split("\n\n").next().unwrap_or_default();
+    let joined = paragraph.lines().collect::<Vec<_>>().join(" ");
+    let end = [". ", ": "]
+        .iter()
+        .filter_map(|stop| joined.find(stop))
+        .min();
+    let gist = end.and_then(|end| joined.get(..end)).unwrap_or(&joined);
+    gist.trim_end_matches('.').to_owned()
 }
 
 fn show(one: &Description) -> String {

@@ -40,7 +40,7 @@ pub(super) fn dispatch(app: App, args: Vec<OsString>) -> ExitCode {
     let outcome = perform(app, &matches);
     outcome.unwrap_or_else(|error| {
         if let Some(refusal) = error.as_error().downcast_ref::<Refusal>() {
-            console::say(refusal);
+            console::say(refusal.to_string().trim_end());
             return ExitCode::from(USAGE);
         }
         console::say(format_args!("error: {error}"));
@@ -109,6 +109,7 @@ fn command(app: &App) -> Command {
         .value_name("FILTER")
         .env("RUST_LOG")
         .global(true)
+        .display_order(1000)
         .help("What to log to stderr: error, warn, info, debug, or by module [default: warn]");
     let mut command = Command::new("squall")
         .about(app.about)
@@ -125,7 +126,8 @@ fn command(app: &App) -> Command {
         .subcommand(on_topology::<graph::GraphArgs>("graph", &app.topologies))
         .subcommand(components::ComponentsArgs::augment_args(Command::new(
             "components",
-        )));
+        )))
+        .subcommand(schema::SchemaArgs::augment_args(Command::new("schema")));
     for own in &app.commands {
         command = command.subcommand(own.subcommand());
     }

@@ -9,7 +9,8 @@ use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde::Serialize;
 
 use squall_core::{CheckpointStore, HumanDuration, Result};
-use squall_runtime::{Options, TopologySnapshot};
+use squall_plan::Layout;
+use squall_runtime::{MemoryBound, Options, TopologySnapshot};
 
 use crate::app::{Program, target};
 use crate::console;
@@ -56,12 +57,11 @@ pub(super) fn run(matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
     let declared = target::find(matches, program)?;
     let args = RunArgs::from_arg_matches(target::options(matches))?;
     let state = open_state(&args, &declared.spec.name, program)?;
+    let layout = Layout::new(&declared.spec, &declared.signatures, true);
+    let bound = MemoryBound::new(&layout, &declared.spec.settings);
+    console::say(format_args!("memory bound: {bound}"));
     let (registry, options) = (program.registry(), &Options::default());
-    let local = local::start(&declared, registry, state, program.tokio(), options)?;
-    console::say(format_args!(
-        "memory bound: {}",
-        local.running().memory_bound()
-    ));
+    let local = local::start(&declared, registry, state.clone(), program.tokio(), options)?;
     local.heed_signals(program.tokio());
 
     let mut before: Option<Progress> = None;
@@ -76,6 +76,12 @@ pub(super) fn run(matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
     let error = outcome.err().map(|error| error.to_string());
     let failed = error.is_some();
     summarise(&args, &local.running().snapshot(), error)?;
+    if state.exists() {
+        let location = state.location();
+        console::say(format_args!(
+            "checkpoints are in {location}: the next run resumes there"
+        ));
+    }
     Ok(if failed {
         ExitCode::FAILURE
     } else {

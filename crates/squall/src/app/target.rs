@@ -9,6 +9,7 @@ use squall_core::Result;
 use squall_plan::{Declared, Problems, SourceFile, Sources};
 
 use crate::app::Program;
+use crate::console;
 
 /// A topology that is declared in files.
 #[derive(Args, Debug)]
@@ -49,7 +50,7 @@ pub(super) fn find(matches: &ArgMatches, program: &Program) -> Result<Declared> 
         None => read(&FileArgs::from_arg_matches(matches)?, program)?,
     };
     for warning in &declared.warnings {
-        crate::console::say(warning);
+        console::say(warning.to_string().trim_end());
     }
     Ok(declared)
 }

@@ -18,12 +18,18 @@ pub(super) fn validate(matches: &ArgMatches, program: &Program) -> Result<ExitCo
     let spec = &declared.spec;
     let spouts = spec.spouts.values().map(|spout| spout.parallelism);
     let bolts = spec.bolts.values().map(|bolt| bolt.parallelism);
-    let n_tasks: u32 = spouts.chain(bolts).map(std::num::NonZeroU32::get).sum();
+    let n_tasks = spouts.chain(bolts).map(|n| n.get() as usize).sum();
     console::say(format_args!(
-        "{}: valid; {} spouts, {} bolts, {n_tasks} tasks",
+        "{}: valid; {}, {}, {}",
         spec.name,
-        spec.spouts.len(),
-        spec.bolts.len(),
+        counted(spec.spouts.len(), "spout"),
+        counted(spec.bolts.len(), "bolt"),
+        counted(n_tasks, "task"),
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+fn counted(n: usize, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
 }

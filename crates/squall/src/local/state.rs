@@ -52,12 +52,18 @@ impl StateFile {
         }
     }
 
+    /// Tells whether the file is there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Removes the file, if there is one and no other process uses it. Blocks.
     ///
     /// # Errors
     /// [`StateError::Open`] when another process has it open, [`StateError::Remove`].
     pub fn remove(&self) -> Result<(), StateError> {
-        if !self.path.exists() {
+        if !self.exists() {
             return Ok(());
         }
         drop(FileStore::open(&self.path)?);
@@ -73,7 +79,7 @@ impl StateFile {
     /// # Errors
     /// [`StateError::Open`] when another process has it open or it is damaged, [`StateError::Read`].
     pub fn resume(&self, tokio: &Handle) -> Result<BTreeSet<String>, StateError> {
-        if !self.path.exists() {
+        if !self.exists() {
             return Ok(BTreeSet::new());
         }
         tokio.block_on(async {
