@@ -174,7 +174,8 @@ impl Coordinator {
             self.taken.remove(&id);
             tracing::info!(shard_id = %id, "shard finished");
         }
-        for id in outcome.overtaken {
+        let dead = self.saver.take_dead();
+        for id in outcome.overtaken.into_iter().chain(dead) {
             self.taken.remove(&id);
             self.fresh = false;
         }

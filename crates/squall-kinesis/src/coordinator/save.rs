@@ -34,10 +34,11 @@ struct Running {
     shared: Arc<Shared>,
     saved: ShardState,
     version: u64,
-    /// What was written without an answer: when it stands there, the write was ours.
-    attempted: Option<Vec<u8>>,
+    /// What was written without an answer, and how many records it covers. It is written again, and
+    /// nothing newer, until its fate is known: when it stands there, the write was ours.
+    unanswered: Option<(ShardState, u64)>,
     /// Dropping it ends the reader at once.
-    _reader: oneshot::Sender<()>,
+    reader: oneshot::Sender<()>,
 }
 
 /// What came of a save.
@@ -58,6 +59,8 @@ struct Due {
     id: ShardId,
     state: ShardState,
     n_covered: u64,
+    /// It was written before, without an answer.
+    repeated: bool,
 }
 
 impl Saver {
@@ -84,8 +87,8 @@ impl Saver {
             shared,
             saved,
             version,
-            attempted: None,
-            _reader: reader,
+            unanswered: None,
+            reader,
         };
         self.shards.insert(running.shared.id.clone(), running);
     }
@@ -93,6 +96,21 @@ impl Saver {
     /// Returns the running shards.
     pub(crate) fn shards(&self) -> impl Iterator<Item = &Arc<Shared>> {
         self.shards.values().map(|running| &running.shared)
+    }
+
+    /// Takes out the shards whose readers died of a fault of ours: to be started again.
+    pub(crate) fn take_dead(&mut self) -> Vec<ShardId> {
+        let is_dead = |running: &Running| {
+            // A reader says how it ended before it goes.
+            running.reader.is_closed() && running.shared.lock().end.is_none()
+        };
+        let dead = self.shards.extract_if(.., |_, running| is_dead(running));
+        let drop_shard = |(id, running): (ShardId, Running)| {
+            tracing::error!(shard_id = %id, "the shard's reader died: starting another");
+            running.shared.lock().dropped = true;
+            id
+        };
+        dead.map(drop_shard).collect()
     }
 
     /// Saves what has changed. What can't be saved stays to be saved.
@@ -109,8 +127,11 @@ impl Saver {
             };
             match answer {
                 Ok(versions) => {
+                    let repeated = due.iter().any(|due| due.repeated);
                     self.succeeded(due, &versions, &mut outcome);
-                    return outcome;
+                    if !repeated {
+                        return outcome;
+                    }
                 }
                 Err(StoreError::Conflict { key, .. } | StoreError::Fenced { key, .. })
                     if self.resolve(&key, &mut outcome).await => {}
@@ -128,6 +149,15 @@ impl Saver {
         let now = self.clock.now();
         let mut due = Vec::new();
         for (id, running) in &self.shards {
+            if let Some((state, n_covered)) = &running.unanswered {
+                due.push(Due {
+                    id: id.clone(),
+                    state: state.clone(),
+                    n_covered: *n_covered,
+                    repeated: true,
+                });
+                continue;
+            }
             let mut progress = running.shared.lock();
             match progress.checkpoint() {
                 Some(checkpoint) if checkpoint != running.saved.checkpoint => due.push(Due {
@@ -137,6 +167,7 @@ impl Saver {
                         parents: running.saved.parents.clone(),
                     },
                     n_covered: progress.tracker.n_below_checkpoint(),
+                    repeated: false,
                 }),
                 Some(_) => {
                     progress.saved_at = now;
@@ -150,16 +181,15 @@ impl Saver {
 
     fn writes(&mut self, due: &[Due]) -> Result<Vec<Write>, StoreError> {
         let mut writes = Vec::with_capacity(due.len());
-        for Due { id, state, .. } in due {
-            let Some(running) = self.shards.get_mut(id) else {
+        for due in due {
+            let Some(running) = self.shards.get_mut(&due.id) else {
                 continue;
             };
-            let value = state
-                .encode()
-                .map_err(|error| StoreError::Invalid(error.to_string()))?;
-            running.attempted = Some(value.clone());
+            let value = due.state.encode();
+            let value = value.map_err(|error| StoreError::Invalid(error.to_string()))?;
+            running.unanswered = Some((due.state.clone(), due.n_covered));
             writes.push(Write {
-                key: self.state.keys.of_shard(id),
+                key: self.state.keys.of_shard(&due.id),
                 expected: Some(running.version),
                 value: Some(value),
             });
@@ -177,27 +207,24 @@ impl Saver {
         if std::mem::take(&mut self.failing) {
             tracing::info!("checkpoints are saved again");
         }
-        let now = self.clock.now();
         for (due, version) in due.into_iter().zip(versions) {
-            let Some(running) = self.shards.get_mut(&due.id) else {
-                continue;
-            };
-            running.version = *version;
-            running.attempted = None;
-            let mut progress = running.shared.lock();
-            progress.n_saved = due.n_covered;
-            progress.saved_at = now;
-            drop(progress);
-            running.saved = due.state;
-            self.settle(due.id, outcome);
+            self.settle(due.id, *version, outcome);
         }
     }
 
-    /// Tells of a saved checkpoint, and takes a shard out whose end is saved.
-    fn settle(&mut self, id: ShardId, outcome: &mut Outcome) {
-        let Some(running) = self.shards.get(&id) else {
+    /// Books that what was written stands there, and takes a shard out whose end is saved.
+    fn settle(&mut self, id: ShardId, version: u64, outcome: &mut Outcome) {
+        let now = self.clock.now();
+        let Some(running) = self.shards.get_mut(&id) else {
             return;
         };
+        running.version = version;
+        if let Some((state, n_covered)) = running.unanswered.take() {
+            running.saved = state;
+            let mut progress = running.shared.lock();
+            progress.n_saved = n_covered;
+            progress.saved_at = now;
+        }
         let saved = (id.clone(), running.saved.clone(), running.version);
         outcome.saved.push(saved);
         if running.saved.checkpoint == Checkpoint::ShardEnd {
@@ -218,13 +245,12 @@ impl Saver {
         };
         let id = id.clone();
         if let Some(entry) = &found
-            && running.attempted.as_ref() == Some(&entry.value)
-            && let Ok(state) = ShardState::decode(&entry.value)
+            && entry.fence == self.fence
+            && let Some((unanswered, _)) = &running.unanswered
+            && ShardState::decode(&entry.value).is_ok_and(|state| state == *unanswered)
         {
             // An answer was lost on the way: the write is ours.
-            running.version = entry.version;
-            running.saved = state;
-            self.settle(id, outcome);
+            self.settle(id, entry.version, outcome);
             return true;
         }
         tracing::error!(shard_id = %id, "somebody else has written the checkpoint: shard dropped");

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Error(ErrorClass),
     /// A page as it is, but without an iterator for the next.
     NullIterator,
+    /// The call panics.
+    Panic,
 }
 
 /// The stream.
@@ -228,6 +230,10 @@ impl Fake {
         let found = state.faults.iter().position(fits);
         match found.map(|idx| state.faults.remove(idx).2) {
             Some(Fault::Error(class)) => Err(error(class)),
+            Some(Fault::Panic) => {
+                drop(state);
+                panic!("told to panic");
+            }
             other => Ok(other),
         }
     }
