@@ -1,6 +1,4 @@
-//! The façade for authors of topologies: what a program of theirs depends on, and nothing else.
-//!
-//! [`prelude`] has the words, [`testing`] runs components without a cluster, a thread or a sleep.
+#![doc = include_str!("../README.md")]
 
 mod app;
 pub mod console;
@@ -10,6 +8,7 @@ pub mod testing;
 
 pub use app::{App, Program};
 pub use clap;
+pub use serde_json::json;
 pub use squall_core::{
     AckToken, Activity, Bolt, BoltDeclarer, BoxFuture, ByteSize, CheckpointStore, Clock,
     ComponentError, ComponentId, CustomGrouping, DeclareError, EmitError, Emitter, Entry, Failure,

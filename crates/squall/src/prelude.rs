@@ -1,6 +1,7 @@
 //! What almost every program of an author needs: `use squall::prelude::*;`.
 
 pub use clap;
+pub use serde_json::json;
 pub use squall_core::{
     AckToken, Activity, Bolt, ComponentError, Emitter, Failure, MessageId, Outputs, Remediable,
     Result, Spout, SpoutEmitter, TaskContext, TopologyBuilder, Tuple, Value, Verdict,

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
 use squall::prelude::*;
 
 /// Splits lines into words.
@@ -21,51 +20,30 @@ impl Bolt for Split {
     }
 }
 
-/// Count the words of a file, or of made-up lines
+/// Count the words of a file
 #[derive(clap::Args)]
 struct Args {
     /// The file to read
-    #[arg(long, value_name = "FILE")]
-    lines: Option<String>,
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/words.txt"))]
+    lines: String,
 }
 
-fn main() -> ExitCode {
-    let lines = json!({ "of": ["a squall is coming", "after the squall a calm", "a calm sea"] });
+fn app() -> squall::App {
     squall::App::new()
         .bolt("split", |(): ()| Ok(Split))
-        .topology("word-count", move |args: Args, t| {
-            match &args.lines {
-                Some(path) => t.spout("lines", "lines", json!({ "path": path }))?,
-                None => t.spout(
-                    "lines",
-                    "generate",
-                    json!({ "count": 3000, "fields": { "line": { "choice": lines } } }),
-                )?,
-            };
-            t.bolt("split", "split", ())?
-                .parallelism(2)
-                .shuffle("lines");
-            t.bolt("count", "count", ())?
-                .parallelism(2)
-                .fields("split", ["word"]);
+        .topology("word-count", |args: Args, t| {
+            t.spout("in", "lines", json!({ "path": args.lines }))?;
+            t.bolt("split", "split", ())?.parallelism(2).shuffle("in");
+            t.bolt("count", "count", ())?.fields("split", ["word"]);
             t.bolt("top", "top", json!({ "n": 10 }))?.global("count");
             t.bolt("print", "log", ())?.global("top");
             Ok(())
         })
-        .main()
+}
+
+fn main() -> ExitCode {
+    app().main()
 }
 
 #[cfg(test)]
-mod tests {
-    use squall::testing::{BoltHarness, tuple};
-
-    #[test]
-    fn splits_a_line_into_words() {
-        let effects = BoltHarness::new(super::Split).execute(tuple! { line: "a b" });
-        assert_eq!(
-            effects.tuples(),
-            [tuple! { word: "a" }, tuple! { word: "b" }]
-        );
-        assert_eq!(effects.acked(), [0]);
-    }
-}
+mod tests;

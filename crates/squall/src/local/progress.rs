@@ -111,3 +111,67 @@ impl fmt::Display for Progress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use squall_runtime::{
+        FailureCounters, Latency, StreamCounters, TaskSnapshot, TopologySnapshot, TopologyState,
+    };
+
+    use super::*;
+
+    fn snapshot(uptime_secs: u64, emitted: u64, acked: u64) -> TopologySnapshot {
+        let spout = TaskSnapshot {
+            task: squall_core::TaskId(0),
+            component: "in".into(),
+            kind: squall_plan::Kind::Spout,
+            streams: vec![StreamCounters {
+                stream: squall_core::StreamId::default(),
+                emitted,
+                transferred: emitted,
+            }],
+            acked,
+            failed: FailureCounters {
+                rejected: 2,
+                timed_out: 1,
+                ..FailureCounters::default()
+            },
+            pending: emitted - acked,
+            metrics: vec![squall_core::MetricReading {
+                name: "replayed".into(),
+                label: "".into(),
+                value: 3,
+            }],
+            executed: 0,
+            pending_bytes: 0,
+            held: 0,
+            deferred: 0,
+            queued_batches: 0,
+            queued_bytes: 0,
+            queue_us: Latency::default(),
+            execute_us: Latency::default(),
+            complete_us: Latency::default(),
+            restarts: 0,
+            crash_looping: false,
+            last_error: None,
+            cycle_drops: 0,
+        };
+        TopologySnapshot {
+            topology: "test".to_owned(),
+            state: TopologyState::Active,
+            uptime: Duration::from_secs(uptime_secs),
+            tasks: vec![spout],
+        }
+    }
+
+    #[test]
+    fn rates_are_of_the_time_between() {
+        let first = Progress::since(None, &snapshot(2, 100, 80));
+        assert_eq!((first.emitted_per_sec, first.acked_per_sec), (50, 40));
+        let second = Progress::since(Some(&first), &snapshot(4, 1100, 1080));
+        assert_eq!(
+            second.to_string(),
+            "    4 s  emitted 500/s  acked 500/s  pending 20  failed 3  replayed 3"
+        );
+    }
+}
