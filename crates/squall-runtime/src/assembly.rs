@@ -67,7 +67,11 @@ impl Assembly {
             topology: spec.name.clone(),
             wiring: Wiring::new(&layout, &settings, &bells),
             inboxes: bells.iter().map(|bell| Inbox::new(bell.clone())).collect(),
-            control: Arc::new(Control::new(bells.clone(), n_spouts)),
+            control: Arc::new(Control::new(
+                bells.clone(),
+                n_spouts,
+                settings.max_held_bytes.as_usize(),
+            )),
             tasks: Arc::new(
                 layout
                     .components
@@ -189,7 +193,8 @@ impl Builder<'_> {
             restarts: Restarts::new(&self.settings),
             next_sweep: None,
             next_touch: None,
-            blocked_since: None,
+            jam: None,
+            n_pending: 0,
         };
         let inputs = self.wiring.inputs_of(task);
         let edges = inputs.iter().map(|input| input.edge.clone()).collect();

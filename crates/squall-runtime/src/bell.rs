@@ -59,6 +59,8 @@ pub(crate) struct Bell {
     rung: AtomicBool,
     /// The author's waker was used.
     called: AtomicBool,
+    /// The slice has taken too long: it is to end after the present tuple.
+    hurried: AtomicBool,
     /// The task has left its loop for a thread of its own.
     moved_out: AtomicBool,
     own: Bed,
@@ -94,7 +96,18 @@ impl Bell {
 
     /// Takes note of the ring; called before the task looks for what there is to do.
     pub(crate) fn hush(&self) {
+        self.hurried.store(false, Ordering::Relaxed);
         self.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Asks the task to end its slice after the present tuple.
+    pub(crate) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether the slice is to end: its acks and emits have waited for long enough.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Relaxed)
     }
 
     /// Tells whether the author's waker was used since the last call.

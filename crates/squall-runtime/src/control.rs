@@ -1,6 +1,6 @@
 //! What all tasks of a running topology share: its phase, and who is still there.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,21 +30,27 @@ pub(crate) struct Control {
     n_unfinished_spouts: AtomicUsize,
     n_live_spouts: AtomicUsize,
     n_live_tasks: AtomicUsize,
+    abandoned: AtomicBool,
     held_bytes: AtomicUsize,
+    max_held_bytes: usize,
+    n_pending: AtomicUsize,
     failure: Mutex<Option<String>>,
     ended: Condvar,
     bells: Vec<Arc<Bell>>,
 }
 
 impl Control {
-    pub(crate) fn new(bells: Vec<Arc<Bell>>, n_spouts: usize) -> Self {
+    pub(crate) fn new(bells: Vec<Arc<Bell>>, n_spouts: usize, max_held_bytes: usize) -> Self {
         Self {
             phase: AtomicU8::new(0),
             drain_deadline: AtomicU64::new(u64::MAX),
             n_unfinished_spouts: AtomicUsize::new(n_spouts),
             n_live_spouts: AtomicUsize::new(n_spouts),
             n_live_tasks: AtomicUsize::new(bells.len()),
+            abandoned: AtomicBool::new(false),
             held_bytes: AtomicUsize::new(0),
+            max_held_bytes,
+            n_pending: AtomicUsize::new(0),
             failure: Mutex::new(None),
             ended: Condvar::new(),
             bells,
@@ -120,6 +126,12 @@ impl Control {
         }
     }
 
+    /// Takes all tasks for ended: their threads stop where they are.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.ring_all();
+    }
+
     /// Tells whether all spouts' tasks have ended.
     pub(crate) fn spouts_have_ended(&self) -> bool {
         self.n_live_spouts.load(Ordering::SeqCst) == 0
@@ -127,7 +139,7 @@ impl Control {
 
     /// Tells whether all tasks have ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.n_live_tasks.load(Ordering::SeqCst) == 0
+        self.n_live_tasks.load(Ordering::SeqCst) == 0 || self.abandoned.load(Ordering::SeqCst)
     }
 
     /// Waits until all tasks have ended, or `at_most`; returns whether they have.
@@ -141,13 +153,23 @@ impl Control {
         self.has_ended()
     }
 
-    /// Adjusts the bytes of tuples that windows hold.
+    /// Adjusts the bytes of tuples that windows hold. Room that there was not before concerns everybody.
     pub(crate) fn adjust_held(&self, before: usize, after: usize) {
-        if after > before {
-            self.held_bytes.fetch_add(after - before, Ordering::Relaxed);
-        } else if before > after {
-            self.held_bytes.fetch_sub(before - after, Ordering::Relaxed);
+        let all_before = adjust(&self.held_bytes, before, after);
+        let all_after = (all_before + after).saturating_sub(before);
+        if all_before >= self.max_held_bytes && all_after < self.max_held_bytes {
+            self.ring_all();
         }
+    }
+
+    /// Adjusts the number of trees that are pending, held ones not counted.
+    pub(crate) fn adjust_pending(&self, before: usize, after: usize) {
+        adjust(&self.n_pending, before, after);
+    }
+
+    /// Returns the trees that are pending in the whole topology, held ones not counted.
+    pub(crate) fn n_pending(&self) -> usize {
+        self.n_pending.load(Ordering::Relaxed)
     }
 
     /// Returns the bytes of tuples that windows hold.
@@ -181,5 +203,14 @@ impl Control {
 
     fn lock(&self) -> MutexGuard<'_, Option<String>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds what one task's share has grown by, or takes off what it has shrunk by; returns the sum before.
+fn adjust(sum: &AtomicUsize, before: usize, after: usize) -> usize {
+    if after >= before {
+        sum.fetch_add(after - before, Ordering::Relaxed)
+    } else {
+        sum.fetch_sub(before - after, Ordering::Relaxed)
     }
 }

@@ -4,7 +4,7 @@
 //! batches and bytes; a full edge refuses, and the sender parks. An empty one takes a batch of any size.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -32,7 +32,7 @@ pub(crate) struct Delivery {
     pub(crate) batches: Arc<[Arc<Batch>]>,
     /// The rows; never empty.
     pub(crate) rows: Vec<Row>,
-    /// What the rows take of the edge's bytes while they wait.
+    /// What the delivery takes of the edge's bytes while it waits: its batches as a whole, and its rows.
     pub(crate) bytes: usize,
     /// When they were sent.
     pub(crate) sent: Moment,
@@ -78,6 +78,9 @@ pub(crate) struct Edge {
     walked: Mutex<VecDeque<Item>>,
     bytes: AtomicUsize,
     batches: AtomicUsize,
+    /// Counts what the reader has taken.
+    n_taken: AtomicU64,
+    capacity_batches: usize,
     capacity_bytes: usize,
     closed: AtomicBool,
     /// Closes a cycle: gives way when the cycle jams.
@@ -102,6 +105,8 @@ impl Edge {
             walked: Mutex::default(),
             bytes: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
+            n_taken: AtomicU64::new(0),
+            capacity_batches,
             capacity_bytes,
             closed: AtomicBool::new(false),
             feedback,
@@ -117,7 +122,9 @@ impl Edge {
             return Err(Refused::Closed(item));
         }
         let bytes = item.bytes();
-        if !self.reserve(bytes) {
+        // What was walked has left the channel and counts all the same.
+        let full = self.batches.load(Ordering::SeqCst) >= self.capacity_batches;
+        if full || !self.reserve(bytes) {
             return Err(Refused::Full(item));
         }
         // Counted before it can be popped, so that the count never falls below what is there.
@@ -125,7 +132,7 @@ impl Edge {
         match self.sender.try_send(item) {
             Ok(()) => {
                 self.reader.ring();
-                Ok(())
+                self.reclaim_if_closed()
             }
             Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) => {
                 self.batches.fetch_sub(1, Ordering::SeqCst);
@@ -133,6 +140,15 @@ impl Edge {
                 Err(Refused::Full(item))
             }
         }
+    }
+
+    /// Takes an item back that was sent while the reader closed the edge and may not have been seen.
+    /// It may be another sender's, who then takes this one.
+    fn reclaim_if_closed(&self) -> Result<(), Refused> {
+        if !self.closed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.pop().map_or(Ok(()), |item| Err(Refused::Closed(item)))
     }
 
     /// Asks to be woken when there is room. Try again after this and before parking: the room may have
@@ -218,7 +234,13 @@ impl Edge {
                 .is_ok()
     }
 
+    /// Returns how many items have been taken so far.
+    pub(crate) fn n_taken(&self) -> u64 {
+        self.n_taken.load(Ordering::Relaxed)
+    }
+
     fn took(&self, bytes: usize) {
+        self.n_taken.fetch_add(1, Ordering::Relaxed);
         self.batches.fetch_sub(1, Ordering::SeqCst);
         self.bytes.fetch_sub(bytes, Ordering::SeqCst);
         self.wake_waiting();

@@ -40,8 +40,55 @@ pub(crate) struct Threads {
 struct Loop {
     bed: Arc<Bed>,
     seats: Vec<Arc<Seat>>,
-    /// The thread that runs the loop: a number that goes up when another takes over.
-    runner: AtomicU64,
+    /// Who runs the loop and what it is at, in one word: see [`Turn`].
+    turn: AtomicU64,
+}
+
+/// Which thread runs a loop and which of its seats it is in. A thread enters and leaves a seat, and the
+/// watcher takes the loop away from a thread that stays in one too long, each by replacing the turn
+/// that it knows: so exactly one of them wins, and each seat has one thread to run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turn {
+    /// Goes up when another thread takes over.
+    runner: u32,
+    /// The seat's index in the loop, from 1; 0 between two seats.
+    seat: u32,
+}
+
+impl Turn {
+    const fn between(runner: u32) -> Self {
+        Self { runner, seat: 0 }
+    }
+
+    fn at(runner: u32, seat_idx: usize) -> Self {
+        Self {
+            runner,
+            seat: u32::try_from(seat_idx + 1).unwrap_or(u32::MAX),
+        }
+    }
+
+    const fn to_word(self) -> u64 {
+        (self.runner as u64) << 32 | self.seat as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
+    const fn from_word(word: u64) -> Self {
+        Self {
+            runner: (word >> 32) as u32,
+            seat: word as u32,
+        }
+    }
+
+    /// Replaces the turn in `word`, unless somebody has replaced it before.
+    fn replace(self, next: Self, word: &AtomicU64) -> bool {
+        word.compare_exchange(
+            self.to_word(),
+            next.to_word(),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        )
+        .is_ok()
+    }
 }
 
 impl Threads {
@@ -50,7 +97,7 @@ impl Threads {
         let loops = assembly.loops.iter().map(|(bed, seats)| Loop {
             bed: bed.clone(),
             seats: seats.clone(),
-            runner: AtomicU64::new(0),
+            turn: AtomicU64::new(Turn::between(0).to_word()),
         });
         let threads = Arc::new(Self {
             control: assembly.control.clone(),
@@ -63,15 +110,28 @@ impl Threads {
             dozing: AtomicBool::new(false),
             handles: Mutex::default(),
         });
-        for seat in &assembly.dedicated {
+        match threads.spawn_all(&assembly.dedicated) {
+            Ok(()) => Ok(threads),
+            Err(error) => {
+                // Half a topology is none: those that have a thread are stopped.
+                threads.control.abandon();
+                threads.join();
+                Err(error)
+            }
+        }
+    }
+
+    fn spawn_all(self: &Arc<Self>, dedicated: &[Arc<Seat>]) -> std::io::Result<()> {
+        for seat in dedicated {
             seat.bell.move_out();
-            threads.spawn_alone(seat)?;
+            self.spawn_alone(seat)?;
         }
-        for loop_idx in 0..threads.loops.len() {
-            threads.spawn_loop(loop_idx, 0)?;
+        for loop_idx in 0..self.loops.len() {
+            self.spawn(&format!("squall-loop-{loop_idx}"), move |this| {
+                this.run_loop(loop_idx, 0);
+            })?;
         }
-        threads.spawn("squall-watch", Self::watch)?;
-        Ok(threads)
+        self.spawn("squall-watch", Self::watch)
     }
 
     /// Waits for all threads; those that are stuck in author code keep it waiting.
@@ -79,6 +139,7 @@ impl Threads {
         self.watcher.wake();
         // A loop whose tasks have all left it has nobody else to wake it.
         self.loops.iter().for_each(|each| each.bed.wake());
+        self.all.iter().for_each(|seat| seat.bell.own_bed().wake());
         loop {
             let handle = self
                 .handles
@@ -107,12 +168,6 @@ impl Threads {
         Ok(())
     }
 
-    fn spawn_loop(self: &Arc<Self>, loop_idx: usize, runner: u64) -> std::io::Result<()> {
-        self.spawn(&format!("squall-loop-{loop_idx}"), move |this| {
-            this.run_loop(loop_idx, runner);
-        })
-    }
-
     fn spawn_alone(self: &Arc<Self>, seat: &Arc<Seat>) -> std::io::Result<()> {
         let seat = seat.clone();
         self.spawn(
@@ -121,35 +176,37 @@ impl Threads {
         )
     }
 
-    /// Runs the seats of a loop in turn, until all have ended or the loop is taken over.
-    fn run_loop(&self, loop_idx: usize, runner: u64) {
-        let Loop {
-            bed,
-            seats,
-            runner: current,
-        } = &self.loops[loop_idx];
+    /// Runs the seats of a loop in turn, until all have ended or the loop is taken away.
+    fn run_loop(&self, loop_idx: usize, runner: u32) {
+        let Loop { bed, seats, turn } = &self.loops[loop_idx];
+        let own = || {
+            seats
+                .iter()
+                .enumerate()
+                .filter(|(_, seat)| !seat.bell.has_moved_out())
+        };
+        let between = Turn::between(runner);
         let mut now = self.clock.now();
         while !self.control.has_ended() {
             let mut worked = false;
-            for seat in seats.iter().filter(|seat| !seat.bell.has_moved_out()) {
-                let Some(after) = seat.run(now, &self.control) else {
+            for (seat_idx, seat) in own() {
+                if !seat.is_ready(now) {
                     continue;
-                };
-                worked = true;
-                now = after;
-                if current.load(Ordering::SeqCst) != runner {
+                }
+                let inside = Turn::at(runner, seat_idx);
+                between.replace(inside, turn);
+                worked |= seat.run(now, &self.control);
+                if !inside.replace(between, turn) {
                     return self.run_alone(seat);
                 }
+                now = self.clock.now();
             }
-            now = self.clock.now();
             if !worked {
-                let own = || seats.iter().filter(|seat| !seat.bell.has_moved_out());
-                let due = own().filter_map(|seat| seat.due()).min();
-                let ready = || self.control.has_ended() || own().any(|seat| seat.is_ready(now));
+                let due = own().filter_map(|(_, seat)| seat.due()).min();
+                let ready =
+                    || self.control.has_ended() || own().any(|(_, seat)| seat.is_ready(now));
                 bed.sleep(due.map(|due| due.since(now)), ready);
-                if self.dozing.load(Ordering::SeqCst) {
-                    self.watcher.wake();
-                }
+                self.rouse_watcher();
                 now = self.clock.now();
             }
         }
@@ -157,14 +214,22 @@ impl Threads {
 
     /// Runs one seat on a thread of its own.
     fn run_alone(&self, seat: &Arc<Seat>) {
-        while !seat.has_ended() {
+        while !seat.has_ended() && !self.control.has_ended() {
             let now = self.clock.now();
-            if seat.run(now, &self.control).is_none() {
-                let ready = || seat.has_ended() || seat.is_ready(now);
+            if !seat.run(now, &self.control) {
+                let ready = || self.control.has_ended() || seat.is_ready(now);
                 seat.bell
                     .own_bed()
                     .sleep(seat.due().map(|due| due.since(now)), ready);
+                self.rouse_watcher();
             }
+        }
+    }
+
+    /// Has the watcher look again: something is at work.
+    fn rouse_watcher(&self) {
+        if self.dozing.load(Ordering::SeqCst) {
+            self.watcher.wake();
         }
     }
 
@@ -173,6 +238,11 @@ impl Threads {
         let mut last_touch = self.clock.now();
         while !self.control.has_ended() {
             let now = self.clock.now();
+            let slow = self
+                .all
+                .iter()
+                .filter(|seat| seat.busy_for(now) >= OVERRUN / 2);
+            slow.for_each(|seat| seat.bell.hurry());
             for loop_idx in 0..self.loops.len() {
                 self.relieve(loop_idx, now);
             }
@@ -187,10 +257,7 @@ impl Threads {
             let at_work = || {
                 self.control.has_ended()
                     || self.loops.iter().any(|each| !each.bed.is_asleep())
-                    || self
-                        .all
-                        .iter()
-                        .any(|seat| seat.busy_for(now) > Duration::ZERO)
+                    || self.all.iter().any(|seat| seat.is_occupied())
             };
             if at_work() {
                 self.watcher
@@ -203,22 +270,30 @@ impl Threads {
         }
     }
 
-    /// Gives a loop another thread when one of its tasks keeps the present one.
+    /// Gives a loop another thread when one of its tasks keeps the present one. The new thread itself
+    /// takes the loop over, so that a system without threads to spare changes nothing.
     fn relieve(self: &Arc<Self>, loop_idx: usize, now: Moment) {
         let each = &self.loops[loop_idx];
-        let overrun =
-            |seat: &&Arc<Seat>| !seat.bell.has_moved_out() && seat.busy_for(now) >= OVERRUN;
-        let Some(seat) = each.seats.iter().find(overrun) else {
+        let turn = Turn::from_word(each.turn.load(Ordering::SeqCst));
+        let Some(seat) = (turn.seat as usize)
+            .checked_sub(1)
+            .and_then(|idx| each.seats.get(idx))
+        else {
             return;
         };
-        seat.bell.move_out();
-        let runner = each.runner.fetch_add(1, Ordering::SeqCst) + 1;
-        tracing::debug!(component_id = %seat.component, task_id = %seat.id, "task has left its loop");
-        if let Err(error) = self.spawn_loop(loop_idx, runner) {
-            self.control.fail(
-                format!("no thread for a loop whose task blocks: {error}"),
-                now,
-            );
+        if seat.busy_for(now) < OVERRUN {
+            return;
+        }
+        let (seat, next) = (seat.clone(), turn.runner.wrapping_add(1));
+        let taken_over = self.spawn(&format!("squall-loop-{loop_idx}"), move |this| {
+            if turn.replace(Turn::between(next), &this.loops[loop_idx].turn) {
+                seat.bell.move_out();
+                tracing::debug!(component_id = %seat.component, task_id = %seat.id, "task has left its loop");
+                this.run_loop(loop_idx, next);
+            }
+        });
+        if let Err(error) = taken_over {
+            tracing::warn!(%error, "no thread for the other tasks of a loop whose task blocks");
         }
     }
 }

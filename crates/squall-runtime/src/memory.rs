@@ -40,9 +40,10 @@ impl MemoryBound {
             .filter(|component| component.kind == Kind::Spout);
         let n_spout_tasks: u64 = spouts.map(|component| component.n_tasks() as u64).sum();
         Self {
-            edges_bytes: 2 * n_edges as u64 * settings.edge_bytes.0,
-            pending_bytes: n_spout_tasks * settings.max_spout_pending_bytes.0,
-            ledgers_bytes: 72 * n_spout_tasks * u64::from(settings.max_spout_pending),
+            edges_bytes: (2 * n_edges as u64).saturating_mul(settings.edge_bytes.0),
+            pending_bytes: n_spout_tasks.saturating_mul(settings.max_spout_pending_bytes.0),
+            ledgers_bytes: (72 * n_spout_tasks)
+                .saturating_mul(u64::from(settings.max_spout_pending)),
             held_bytes: settings.max_held_bytes.0,
         }
     }
@@ -50,13 +51,16 @@ impl MemoryBound {
     /// Returns the sum.
     #[must_use]
     pub const fn total_bytes(&self) -> u64 {
-        self.edges_bytes + self.pending_bytes + self.ledgers_bytes + self.held_bytes
+        self.edges_bytes
+            .saturating_add(self.pending_bytes)
+            .saturating_add(self.ledgers_bytes)
+            .saturating_add(self.held_bytes)
     }
 }
 
 impl fmt::Display for MemoryBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| ByteSize(bytes.div_ceil(1 << 20) << 20);
+        let mib = |bytes: u64| ByteSize(bytes.div_ceil(1 << 20).min(u64::MAX >> 20) << 20);
         write!(
             f,
             "at most {} of tuples: {} on edges, {} pending, {} in ledgers, {} held by windows",

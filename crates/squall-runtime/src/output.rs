@@ -41,6 +41,8 @@ pub(crate) struct TaskOutput {
     /// The trees of the tuple in hand.
     in_hand: Anchors,
     row: Vec<Value>,
+    /// The targets of the row under construction.
+    picked: Vec<usize>,
     /// The default stream's index, where there is one: what nearly every emit asks for.
     default_stream: Option<usize>,
     /// The streams that have rows in the open batches, in the order of their first row.
@@ -86,6 +88,7 @@ impl TaskOutput {
             now: Moment::ZERO,
             in_hand: Anchors::None,
             row: Vec::new(),
+            picked: Vec::new(),
             open: Vec::new(),
             blocked: false,
         }
@@ -134,11 +137,19 @@ impl TaskOutput {
         self.blocked
     }
 
-    /// Tells whether an edge that closes a cycle is full.
-    pub(crate) fn feedback_is_blocked(&self) -> bool {
-        self.targets
+    /// Returns how much the readers of full feedback edges have taken so far; `None` when none is full.
+    pub(crate) fn feedback_taken(&self) -> Option<u64> {
+        let full = self
+            .targets
             .iter()
-            .any(|target| target.edge.feedback && target.is_blocked())
+            .filter(|target| target.edge.feedback && target.is_blocked());
+        full.map(|target| target.edge.n_taken())
+            .reduce(u64::wrapping_add)
+    }
+
+    /// Gives a new instance a desk of its own: tokens of the old one keep the reason of its end.
+    pub(crate) fn renew_tokens(&mut self) {
+        self.tokens = Arc::new(self.tokens.renew());
     }
 
     /// Asks the edges that are full to ring when there is room.
@@ -297,6 +308,7 @@ impl TaskOutput {
             targets,
             in_hand,
             row,
+            picked,
             open,
             rng,
             ..
@@ -307,22 +319,24 @@ impl TaskOutput {
             row.clear();
             return;
         }
+        // Picked first, laid down after: a custom grouping that panics leaves nothing half done.
+        picked.clear();
+        for subscription in &mut stream.subscriptions {
+            subscription.pick(row, direct, |target_idx| picked.push(target_idx));
+        }
         let batch_idx = match stream.batch_idx {
             Some(batch_idx) => batch_idx,
-            None => stream.open_as(open.len()),
+            None => {
+                let batch_idx = stream.open_as(open.len());
+                open.push(stream_idx);
+                batch_idx
+            }
         };
-        if batch_idx as usize == open.len() {
-            open.push(stream_idx);
-        }
         let row_idx = stream.next_row_idx();
-        let mut n_transferred = 0;
-        for subscription in &mut stream.subscriptions {
-            subscription.pick(row, direct, |target_idx| {
-                targets[target_idx].push(batch_idx, row_idx, anchor(rng, in_hand), bytes);
-                n_transferred += 1;
-            });
+        for target_idx in &*picked {
+            targets[*target_idx].push(batch_idx, row_idx, anchor(rng, in_hand));
         }
-        stream.n_transferred += n_transferred;
+        stream.n_transferred += picked.len() as u64;
         stream.push(row, bytes);
     }
 

@@ -25,7 +25,7 @@ pub struct RunError {
 /// Starts a checked topology on threads of this process.
 ///
 /// # Errors
-/// [`StartError`]; nothing runs.
+/// [`StartError`]; what had begun to run is stopped.
 pub fn start(
     spec: &TopologySpec,
     signatures: &Signatures,

@@ -98,24 +98,25 @@ impl Seat {
         }
     }
 
-    /// Runs one slice, unless there is nothing to do or somebody else is at it. Returns the time after.
-    pub(crate) fn run(&self, now: Moment, control: &Control) -> Option<Moment> {
+    /// Runs one slice, unless there is nothing to do or somebody else is at it; tells whether it did.
+    pub(crate) fn run(&self, now: Moment, control: &Control) -> bool {
         if !self.is_ready(now) {
-            return None;
+            return false;
         }
         let mut task = match self.task.try_lock() {
             Ok(task) => task,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::WouldBlock) => return false,
         };
         self.entered.store(now.as_nanos(), Ordering::Relaxed);
         self.bell.hush();
         self.due.store(NEVER, Ordering::Relaxed);
         let ran = catch_unwind(AssertUnwindSafe(|| task.run(now)));
         self.entered.store(NEVER, Ordering::Relaxed);
-        let Ok((next, now)) = ran else {
+        let Ok(next) = ran else {
             // A defect of the engine's own: author code is guarded further down.
             self.ended.store(true, Ordering::SeqCst);
+            self.inputs.iter().for_each(|edge| edge.close());
             control.fail(
                 format!(
                     "internal error: task {} of `{}` panicked",
@@ -124,7 +125,7 @@ impl Seat {
                 now,
             );
             control.task_ended(self.kind == Kind::Spout);
-            return Some(now);
+            return true;
         };
         match next {
             Next::Again => self.bell.ring(),
@@ -132,7 +133,12 @@ impl Seat {
             Next::Wait => {}
             Next::Ended => self.ended.store(true, Ordering::SeqCst),
         }
-        Some(now)
+        true
+    }
+
+    /// Tells whether somebody is in the middle of a slice.
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.entered.load(Ordering::Relaxed) != NEVER
     }
 
     /// Returns how long the current slice has been going on; zero when there is none.

@@ -63,7 +63,7 @@ impl Simulation {
             .filter(|seat| seat.is_ready(now))
             .collect();
         match self.rng.choice(ready) {
-            Some(seat) => seat.run(now, &self.assembly.control).is_some(),
+            Some(seat) => seat.run(now, &self.assembly.control),
             None => false,
         }
     }

@@ -72,11 +72,11 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// Runs one slice. Returns when to run the next, and the time now.
-    pub(crate) fn run(&mut self, now: Moment) -> (Next, Moment) {
+    /// Runs one slice. Returns when to run the next.
+    pub(crate) fn run(&mut self, now: Moment) -> Next {
         match self {
-            Self::Spout(spout) => (spout.run(now), spout.now()),
-            Self::Bolt(bolt) => (bolt.run(now), bolt.now()),
+            Self::Spout(spout) => spout.run(now),
+            Self::Bolt(bolt) => bolt.run(now),
         }
     }
 }
@@ -95,8 +95,11 @@ pub(crate) struct Base {
     pub(crate) next_sweep: Option<Moment>,
     /// When the roots of what waits here are told so; `None` while nothing waits.
     pub(crate) next_touch: Option<Moment>,
-    /// Since when the outgoing edges have refused; `None` while they don't.
-    pub(crate) blocked_since: Option<Moment>,
+    /// Since when a feedback edge has refused without its reader's taking anything, and how much that
+    /// had taken by then.
+    pub(crate) jam: Option<(Moment, u64)>,
+    /// The pending roots that the topology has been told of.
+    pub(crate) n_pending: usize,
 }
 
 impl Base {
@@ -110,12 +113,16 @@ impl Base {
             self.output.lanes.flush();
         }
         let TaskOutput { ledger, ended, .. } = &mut self.output;
+        let mut complete = true;
         if let Some(inbox) = self.inboxes.get(self.info.task.idx()) {
-            inbox.drain(|contribution| ledger.apply(contribution, now, ended));
+            complete = inbox.drain(|contribution| ledger.apply(contribution, now, ended));
         }
-        if sweeps {
+        if sweeps && complete {
             ledger.sweep(now, self.settings.message_timeout.0, ended);
             self.next_sweep = None;
+        } else if sweeps {
+            // Senders still keep what had no room: it may spare a tree.
+            self.next_sweep = Some(now + LANE_RETRY * 10);
         }
         self.adjust_held(held_before);
     }
@@ -182,22 +189,35 @@ impl Base {
         if self.output.is_blocked() {
             next = next.min(self.relieve_jam(now));
         } else {
-            self.blocked_since = None;
+            self.jam = None;
         }
         if !self.output.lanes.flush() {
             next = next.min(Next::At(now + LANE_RETRY));
         }
-        self.output.publish(&self.stats);
+        self.publish();
         next
+    }
+
+    /// Shows the task's counters and its share of what is pending.
+    fn publish(&mut self) {
+        self.output.publish(&self.stats);
+        let n_pending = self.output.ledger.pending().n_roots;
+        self.control.adjust_pending(self.n_pending, n_pending);
+        self.n_pending = n_pending;
     }
 
     /// Drops the oldest batch of a jammed feedback edge once nothing has moved for a while.
     fn relieve_jam(&mut self, now: Moment) -> Next {
-        if !self.output.feedback_is_blocked() {
-            self.blocked_since = None;
+        let Some(n_taken) = self.output.feedback_taken() else {
+            self.jam = None;
             return Next::Wait;
+        };
+        let (since, before) = *self.jam.get_or_insert((now, n_taken));
+        if before != n_taken {
+            // Slow, but moving.
+            self.jam = Some((now, n_taken));
+            return Next::At(now + CYCLE_JAM);
         }
-        let since = *self.blocked_since.get_or_insert(now);
         if now.since(since) < CYCLE_JAM {
             return Next::At(since + CYCLE_JAM);
         }
@@ -208,7 +228,7 @@ impl Base {
         );
         let n_dropped = self.output.drop_oldest_feedback(&failure);
         self.stats.cycle_drops.add(n_dropped);
-        self.blocked_since = None;
+        self.jam = None;
         Next::Again
     }
 
@@ -264,9 +284,9 @@ impl Base {
     fn start_failed(&mut self, error: &ComponentError, now: Moment) {
         let component = &self.info.component;
         if error.remedy() == Remedy::DeadLetter {
-            let deadline = now + self.settings.drain_timeout.0;
+            // Nothing that waits for it can ever be done: no use in draining.
             self.control
-                .fail(format!("`{component}` can't start: {error}"), deadline);
+                .fail(format!("`{component}` can't start: {error}"), now);
         }
         self.note_error("start", &error.to_string());
         self.restarts.failed(now);
@@ -299,10 +319,18 @@ impl Base {
         self.adjust_held(held_before);
     }
 
-    /// Tells readers that this task has ended, and everybody that it is gone.
+    /// Tells whether tuples, marks and contributions have all left; a forced end doesn't wait for them.
+    fn has_sent_all(&mut self, phase: Phase) -> bool {
+        let contributed = self.output.lanes.flush();
+        phase == Phase::Forced || (contributed && !self.output.is_blocked())
+    }
+
+    /// Tells everybody that this task is gone.
     fn announce_end(&mut self, is_spout: bool) {
-        self.output.lanes.flush();
-        self.output.publish(&self.stats);
+        self.publish();
+        if let Some(inbox) = self.inboxes.get(self.info.task.idx()) {
+            inbox.close();
+        }
         self.control.task_ended(is_spout);
     }
 }

@@ -46,11 +46,20 @@ impl TokenDesk {
         self.stats.deferred.add(1);
     }
 
-    /// Drops an instance; tokens that go with it fail for that reason, not as the author's doing.
+    /// Makes the desk of the task's next instance.
+    pub(crate) fn renew(&self) -> Self {
+        Self::new(
+            self.component.clone(),
+            self.inboxes.clone(),
+            self.stats.clone(),
+        )
+    }
+
+    /// Drops an instance. Its tokens that are dropped from now on, here or in work that it has spawned,
+    /// fail for that reason, not as the author's doing.
     pub(crate) fn drop_instance(&self, why: Dropping, drop_it: impl FnOnce()) {
         self.dropping.store(why as u8, Ordering::SeqCst);
         drop_it();
-        self.dropping.store(0, Ordering::SeqCst);
     }
 
     fn failure_of_dropped(&self) -> Failure {

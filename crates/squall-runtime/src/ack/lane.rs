@@ -4,6 +4,7 @@
 //! so that a lane holds at most one XOR for each live root of its owner.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -28,6 +29,8 @@ pub(crate) struct Inbox {
     /// From tokens, which may end on any thread. Bounded by the number of live tokens, each of which
     /// says at most three words for each of its roots.
     from_tokens: Mutex<Vec<Contribution>>,
+    /// The owner has ended: what comes is for nobody.
+    closed: AtomicBool,
     bell: Arc<Bell>,
 }
 
@@ -39,12 +42,16 @@ impl Inbox {
             sender,
             receiver,
             from_tokens: Mutex::new(Vec::new()),
+            closed: AtomicBool::new(false),
             bell,
         }
     }
 
     /// Takes a contribution from a token, on any thread. Never blocks for longer than a push.
     pub(crate) fn push(&self, contribution: Contribution) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
         self.from_tokens
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -54,6 +61,9 @@ impl Inbox {
 
     /// Hands over a batch, or gives it back when the inbox is full.
     pub(crate) fn try_send(&self, batch: Vec<Contribution>) -> Result<(), Vec<Contribution>> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         match self.sender.try_send(batch) {
             Ok(()) => {
                 self.bell.ring();
@@ -63,18 +73,28 @@ impl Inbox {
         }
     }
 
-    /// Takes all that has arrived and calls `apply` with each contribution.
-    pub(crate) fn drain(&self, mut apply: impl FnMut(Contribution)) {
+    /// Takes all that has arrived and calls `apply` with each contribution. Returns whether that was all
+    /// there is: senders keep what found the inbox full.
+    pub(crate) fn drain(&self, mut apply: impl FnMut(Contribution)) -> bool {
+        let mut n_batches = 0;
         while let Ok(batch) = self.receiver.try_recv() {
+            n_batches += 1;
             batch.into_iter().for_each(&mut apply);
         }
-        let tokens = std::mem::take(
-            &mut *self
-                .from_tokens
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut from_tokens = self
+            .from_tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let tokens = std::mem::take(&mut *from_tokens);
+        drop(from_tokens);
         tokens.into_iter().for_each(apply);
+        n_batches < INBOX_BATCHES
+    }
+
+    /// Lets go of everything, now and from now on: the owner has ended.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.drain(drop);
     }
 }
 
@@ -172,22 +192,28 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Merges the XORs of each root into one; other words keep their place behind them.
+    /// Merges the XORs of each root into one, and what is said of its waiting; other words are kept.
     fn merge(&mut self) {
-        let mut merged: HashMap<(u32, u64), usize, RandomState> = HashMap::default();
+        let mut merged: HashMap<(u32, u64, bool), usize, RandomState> = HashMap::default();
         let mut kept: Vec<Contribution> = Vec::with_capacity(self.kept.len() / 2);
         for contribution in self.kept.drain(..) {
-            let Word::Xor(xor) = contribution.word else {
-                kept.push(contribution);
-                continue;
+            let xor = match contribution.word {
+                Word::Xor(xor) => xor,
+                Word::Waiting => 0,
+                Word::Hold | Word::Release | Word::Fail(_) => {
+                    kept.push(contribution);
+                    continue;
+                }
             };
-            let key = (contribution.slot, contribution.generation);
+            let waits = matches!(contribution.word, Word::Waiting);
+            let key = (contribution.slot, contribution.generation, waits);
             match merged.get(&key).and_then(|at| kept.get_mut(*at)) {
                 Some(Contribution {
                     word: Word::Xor(known),
                     ..
                 }) => *known ^= xor,
-                _ => {
+                Some(_) => {}
+                None => {
                     merged.insert(key, kept.len());
                     kept.push(contribution);
                 }

@@ -13,6 +13,9 @@ use crate::output::{StreamOut, Subscription, Target};
 use crate::services::StartError;
 use crate::task::Input;
 
+/// The most batches that an edge keeps room for, whatever the setting: the room is taken at once.
+const MAX_EDGE_BATCHES: usize = 65_536;
+
 /// All edges of a topology.
 pub(crate) struct Wiring {
     /// By emitting component and reading task.
@@ -43,7 +46,12 @@ impl Wiring {
                             settings.edge_bytes.as_usize(),
                         );
                         Wire {
-                            edge: Arc::new(Edge::new(batches.max(1), bytes, feedback, bell)),
+                            edge: Arc::new(Edge::new(
+                                batches.clamp(1, MAX_EDGE_BATCHES),
+                                bytes,
+                                feedback,
+                                bell,
+                            )),
                             n_senders: if fused {
                                 1
                             } else {

@@ -13,7 +13,6 @@ use crate::edge::{Delivery, Edge, Item, Mark, Refused, Row};
 pub(crate) struct Target {
     pub(crate) edge: Arc<Edge>,
     rows: Vec<Row>,
-    bytes: usize,
     backlog: VecDeque<Item>,
     /// Rows whose reader has ended; their roots are to be failed.
     pub(crate) refused: Vec<Row>,
@@ -24,20 +23,18 @@ impl Target {
         Self {
             edge,
             rows: Vec::new(),
-            bytes: 0,
             backlog: VecDeque::new(),
             refused: Vec::new(),
         }
     }
 
-    /// Adds a row to the delivery under construction; `bytes` are the row's own.
-    pub(crate) fn push(&mut self, batch_idx: u32, row_idx: u32, anchors: Anchors, bytes: usize) {
+    /// Adds a row to the delivery under construction.
+    pub(crate) fn push(&mut self, batch_idx: u32, row_idx: u32, anchors: Anchors) {
         self.rows.push(Row {
             batch_idx,
             row_idx,
             anchors,
         });
-        self.bytes += bytes + size_of::<Row>();
     }
 
     /// Puts the delivery under construction behind the backlog.
@@ -47,7 +44,9 @@ impl Target {
         }
         let next = Vec::with_capacity(self.rows.len());
         let rows = std::mem::replace(&mut self.rows, next);
-        let bytes = std::mem::take(&mut self.bytes);
+        // Whole batches: a few rows of one keep all of it in memory.
+        let batches_bytes: usize = batches.iter().map(|batch| batch.bytes()).sum();
+        let bytes = batches_bytes + rows.len() * size_of::<Row>();
         self.backlog.push_back(Item::Rows(Delivery {
             batches: batches.clone(),
             rows,

@@ -61,7 +61,7 @@ impl BoltTask {
         }
     }
 
-    pub(crate) const fn now(&self) -> Moment {
+    const fn now(&self) -> Moment {
         self.base.output.now
     }
 
@@ -80,14 +80,15 @@ impl BoltTask {
         }
         if self.instance.is_some() {
             self.tell_verdicts();
-            next = next.min(self.call_timers(now));
-            if !self.base.output.is_blocked() && self.ending == Ending::No {
-                next = next.min(self.execute_slice());
+            if self.ending == Ending::No {
+                next = next.min(self.call_timers(now));
+                self.execute_slice();
+                self.settle();
             }
-            self.settle();
-            next = next.min(self.end_if_done());
         }
+        next = next.min(self.end_if_done());
         next = next.min(self.base.send_all(self.now()));
+        next = next.min(self.next_turn());
         self.touch_waiting();
         let something_waits = !self.inputs.is_empty() || self.base.output.is_blocked();
         next = next.min(self.base.next_timer(self.now(), something_waits));
@@ -104,8 +105,11 @@ impl BoltTask {
                 let every = self
                     .declared_tick
                     .or_else(|| instance.component.tick_every());
-                self.tick = every.map(|every| (every, now + every));
+                self.tick = every
+                    .filter(|every| !every.is_zero())
+                    .map(|every| (every, now + every));
                 self.instance = Some(instance);
+                self.base.output.renew_tokens();
                 self.base.restarts.started(now);
                 Next::Again
             }
@@ -117,12 +121,13 @@ impl BoltTask {
     }
 
     /// Executes up to a slice of tuples.
-    fn execute_slice(&mut self) -> Next {
+    fn execute_slice(&mut self) {
         let began = self.now();
         let mut n_done = 0;
         while n_done < self.slice.n_tuples()
             && self.instance.is_some()
             && !self.base.output.is_blocked()
+            && !self.base.bell.is_hurried()
         {
             let begun = self.inputs.is_at_delivery();
             match self.inputs.arrive() {
@@ -138,7 +143,7 @@ impl BoltTask {
             n_done += self.execute_delivery(self.slice.n_tuples() - n_done);
         }
         if n_done == 0 {
-            return Next::Wait;
+            return;
         }
         self.unflushed = true;
         let now = self.maker.services.clock.now();
@@ -150,7 +155,6 @@ impl BoltTask {
             took / u32::try_from(n_done).unwrap_or(u32::MAX),
             n_done as u64,
         );
-        Next::Again
     }
 
     /// Executes up to `at_most` tuples of the delivery that is begun; returns how many it did.
@@ -164,9 +168,10 @@ impl BoltTask {
             &mut self.base.output,
             &mut instance.component,
         );
+        let bell = &self.base.bell;
         // One guard for many tuples: the one that fails or panics is the one in hand.
         let executed = guard(|| {
-            while n_done < at_most && !output.is_blocked() {
+            while n_done < at_most && !output.is_blocked() && !bell.is_hurried() {
                 let Some((tuple, anchors)) = inputs.next_tuple() else {
                     break;
                 };
@@ -241,7 +246,25 @@ impl BoltTask {
         }
     }
 
-    /// Ends the task once nothing can come any more and its own roots have their verdicts.
+    /// Returns when the task has something to do again. Asked last: what happened within the slice rings
+    /// no bell.
+    fn next_turn(&self) -> Next {
+        if self.ending != Ending::No {
+            return Next::Wait;
+        }
+        if self.instance.is_none() {
+            return Next::At(self.base.restarts.due());
+        }
+        let executable = !self.base.output.is_blocked() && !self.inputs.is_empty();
+        if executable || !self.base.output.ended.is_empty() {
+            Next::Again
+        } else {
+            Next::Wait
+        }
+    }
+
+    /// Ends the task once nothing can come any more and its own roots have their verdicts. One that is
+    /// down has lost what it might have flushed, and ends as it is.
     fn end_if_done(&mut self) -> Next {
         let over = self.ending == Ending::No
             && self.base.control.spouts_have_ended()
@@ -262,7 +285,7 @@ impl BoltTask {
 
     /// Closes the task once its readers have heard of its end.
     fn finish_end(&mut self, next: Next) -> Next {
-        if self.ending != Ending::Told || self.base.output.is_blocked() {
+        if self.ending != Ending::Told || !self.base.has_sent_all(Phase::Active) {
             return next;
         }
         self.finish()
@@ -270,18 +293,14 @@ impl BoltTask {
 
     /// Ends the task at once; what waits is lost to this run, and its roots know.
     fn force_end(&mut self) -> Next {
-        let failure = Failure::new(FailureReason::Drained, None, "the topology was stopped");
-        for anchors in self.inputs.close() {
-            self.base.output.take_in_hand(anchors);
-            self.base.output.fail_in_hand(&failure);
-        }
+        self.close_inputs(FailureReason::Drained, "the topology was stopped");
         self.base.output.send_end(self.base.info.task);
         self.base.output.flush();
         self.finish()
     }
 
     fn finish(&mut self) -> Next {
-        self.inputs.close();
+        self.close_inputs(FailureReason::Lost, "the reading task has ended");
         if let Some(instance) = &mut self.instance
             && let Err(error) = guard_silent(|| instance.component.close())
         {
@@ -291,6 +310,15 @@ impl BoltTask {
         self.ending = Ending::Done;
         self.base.announce_end(false);
         Next::Ended
+    }
+
+    /// Refuses what comes, and fails the roots of what is left.
+    fn close_inputs(&mut self, reason: FailureReason, text: &str) {
+        let failure = Failure::new(reason, Some(self.base.info.component.clone()), text);
+        for anchors in self.inputs.close() {
+            self.base.output.take_in_hand(anchors);
+            self.base.output.fail_in_hand(&failure);
+        }
     }
 
     /// Tells the roots of all that waits here that it still waits, when it is time to.

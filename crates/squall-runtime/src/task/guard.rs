@@ -8,7 +8,9 @@ use squall_core::{ComponentError, Remedy, Result};
 /// Runs author code. A panic becomes an error that asks for a new instance, for the state of this one
 /// can't be trusted.
 pub(crate) fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+    // Errors are asked for their text later on: one that panics at that does so here.
+    let checked = || call().inspect_err(|error| drop(error.to_string()));
+    catch_unwind(AssertUnwindSafe(checked)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 /// Runs author code that returns nothing; tells whether it came back.

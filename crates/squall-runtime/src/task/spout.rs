@@ -68,7 +68,7 @@ impl SpoutTask {
         }
     }
 
-    pub(crate) const fn now(&self) -> Moment {
+    const fn now(&self) -> Moment {
         self.base.output.now
     }
 
@@ -88,14 +88,15 @@ impl SpoutTask {
         }
         self.tell_verdicts();
         self.follow_phase(phase);
-        if phase == Phase::Active {
-            next = next.min(self.poll_slice(now));
+        if phase == Phase::Active && self.ending == Ending::No {
+            self.poll_slice(now);
         }
         self.tell_verdicts();
         self.tell_finished();
         next = next.min(self.check_held(self.now()));
         self.end_if_done(phase);
         next = next.min(self.base.send_all(self.now()));
+        next = next.min(self.next_poll(phase));
         if self.base.touch_is_due(self.now()) {
             self.base.output.touch_backlog();
             self.base.output.lanes.flush();
@@ -175,7 +176,7 @@ impl SpoutTask {
     }
 
     /// Asks for tuples until the slice is used up, there is no room, or there are none.
-    fn poll_slice(&mut self, now: Moment) -> Next {
+    fn poll_slice(&mut self, now: Moment) {
         match self.rest {
             _ if self.base.bell.take_call() => self.rest = Rest::No,
             Rest::Until(due) if due <= now => self.rest = Rest::No,
@@ -186,10 +187,11 @@ impl SpoutTask {
         while n_done < self.slice.n_tuples()
             && self.rest == Rest::No
             && fault.is_none()
+            && !self.base.bell.is_hurried()
             && self.has_room()
         {
             let Some(instance) = &mut self.instance else {
-                return Next::Wait;
+                return;
             };
             let output = &mut self.base.output;
             match guard(|| {
@@ -216,8 +218,20 @@ impl SpoutTask {
                 self.restart(&error);
             }
         }
+    }
+
+    /// Returns when there is something to ask the instance for. Asked last: verdicts, flushes and restarts
+    /// change the answer, and nobody rings for what happened within the slice.
+    fn next_poll(&self, phase: Phase) -> Next {
+        if self.ending != Ending::No || phase >= Phase::Draining {
+            return Next::Wait;
+        }
+        if self.instance.is_none() {
+            return Next::At(self.base.restarts.due());
+        }
         match self.rest {
-            Rest::No if self.has_room() && self.instance.is_some() => Next::Again,
+            _ if phase != Phase::Active => Next::Wait,
+            Rest::No if self.has_room() => Next::Again,
             Rest::Until(due) => Next::At(due),
             _ => Next::Wait,
         }
@@ -244,11 +258,11 @@ impl SpoutTask {
 
     /// Stops the topology when held tuples fill their bound and nothing else is pending that could end.
     fn check_held(&mut self, now: Moment) -> Next {
-        let (ledger, bound) = (&self.base.output.ledger, self.base.settings.max_held_bytes);
-        let held_bytes = self.base.control.held_bytes();
+        let (control, bound) = (&self.base.control, self.base.settings.max_held_bytes);
+        let held_bytes = control.held_bytes();
         if held_bytes < bound.as_usize()
-            || ledger.pending().n_roots > 0
-            || ledger.held().n_roots == 0
+            || control.n_pending() > 0
+            || self.base.output.ledger.held().n_roots == 0
         {
             self.stuck_since = None;
             return Next::Wait;
@@ -272,8 +286,8 @@ impl SpoutTask {
     fn end_if_done(&mut self, phase: Phase) {
         let over =
             self.ending == Ending::No && (self.rest == Rest::Finished || phase >= Phase::Draining);
-        if over && self.base.output.ledger.pending().n_roots == 0 && !self.base.output.is_blocked()
-        {
+        let heard = !self.base.output.is_blocked() || phase == Phase::Forced;
+        if over && heard && self.base.output.ledger.pending().n_roots == 0 {
             if self.base.output.ledger.held().n_roots > 0 {
                 // At the end of input the holders flush and ack; draining doesn't wait for them.
                 if phase < Phase::Draining {
@@ -289,12 +303,14 @@ impl SpoutTask {
 
     /// Closes the task once its readers have heard of its end.
     fn finish_end(&mut self, next: Next, phase: Phase) -> Next {
-        let heard = !self.base.output.is_blocked() || phase == Phase::Forced;
-        if self.ending != Ending::Told || !heard {
+        if self.ending != Ending::Told || !self.base.has_sent_all(phase) {
             return next;
         }
         if let Some(mut instance) = self.instance.take()
-            && let Err(error) = guard_silent(|| instance.component.close())
+            && let Err(error) = guard_silent(|| {
+                instance.component.close();
+                drop(instance);
+            })
         {
             self.base.note_error("close", &error.to_string());
         }

@@ -15,3 +15,4 @@ mod groupings;
 mod kit;
 mod random_graphs;
 mod threads;
+mod wake_ups;

@@ -275,3 +275,71 @@ fn tuples_behind_one_on_which_a_bolt_blocks_do_not_time_out() {
     assert_eq!(failed, [0]);
     assert_eq!(log.acked(), ids(1..500));
 }
+
+/// Takes this long without asking the clock or the scheduler for more than that.
+fn take(time: Duration) {
+    let (_kept, never) = bounded::<()>(0);
+    never.recv_timeout(time).unwrap_or_default();
+}
+
+#[test]
+fn slow_tuples_of_one_slice_neither_time_out_nor_keep_the_acks_of_those_before() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.topology.settings().message_timeout = "1s".parse().unwrap();
+    let spout_log = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&spout_log, 8));
+    bench
+        .bolt("slow", || {
+            FnBolt::new(|_, _, _| {
+                take(Duration::from_millis(400));
+                Ok(())
+            })
+        })
+        .shuffle("in");
+    let running = run(bench);
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    assert_eq!((log.failed(), log.acked()), (Vec::new(), ids(0..8)));
+}
+
+#[test]
+fn a_cycle_that_moves_slowly_is_not_taken_for_jammed() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.options.fuse = false;
+    bench.topology.settings().edge_bytes = "4KiB".parse().unwrap();
+    let spout_log = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&spout_log, 60));
+    bench
+        .bolt("a", || {
+            FnBolt::new(|input, out, _| {
+                if input.source() == "in" {
+                    out.emit(input.values())?;
+                } else {
+                    take(Duration::from_millis(15));
+                }
+                Ok(())
+            })
+        })
+        .shuffle("in")
+        .shuffle("b");
+    bench
+        .bolt("b", || {
+            FnBolt::new(|input, out, _| {
+                for _ in 0..4 {
+                    out.emit(input.values())?;
+                }
+                Ok(())
+            })
+        })
+        .shuffle("a");
+    let running = run(bench);
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    let drops: u64 = running
+        .snapshot()
+        .tasks
+        .iter()
+        .map(|task| task.cycle_drops)
+        .sum();
+    assert_eq!((drops, log.failed()), (0, Vec::new()));
+}
