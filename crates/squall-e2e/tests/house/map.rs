@@ -75,6 +75,26 @@ fn every_file_that_states_an_invariant_is_on_the_map() -> Result<()> {
 }
 
 #[test]
+fn tests_that_pages_name_exist() -> Result<()> {
+    let mut code = String::new();
+    for path in sources("rs")? {
+        code.push_str(&text(&path)?);
+    }
+    let is_fact = |word: &&str| {
+        word.matches('_').count() > 3 && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
+    };
+    let mut missing = Vec::new();
+    for page in sources("md")? {
+        for name in quoted(&text(&page)?).filter(is_fact) {
+            if !code.contains(&format!("fn {name}(")) {
+                missing.push(format!("{}: {name}", page.display()));
+            }
+        }
+    }
+    none("tests that pages name and nobody has written", &missing)
+}
+
+#[test]
 fn links_in_pages_lead_somewhere() -> Result<()> {
     let mut pages = sources("md")?;
     for page in [
