@@ -39,11 +39,13 @@ pub(crate) struct ShardState {
     pub(crate) parents: Vec<ShardId>,
 }
 
-/// What is stored of the stream: it is there once the initial positions are.
+/// What is stored of the stream: from the first start on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamState {
-    /// When the application first read the stream, in milliseconds since 1970.
+    /// When the application was first started, in milliseconds since 1970.
     pub(crate) started_ms: u64,
+    /// The shards were not listed yet, so that no initial position is stored.
+    pub(crate) unlisted: bool,
 }
 
 /// A stored value that can't be used. It is an error to stop at, never a reason to begin anew.
@@ -121,6 +123,8 @@ struct ShardFormat {
 struct StreamFormat {
     format: u32,
     started_ms: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unlisted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,13 +185,17 @@ impl StreamState {
         Ok(serde_json::to_vec(&StreamFormat {
             format: FORMAT,
             started_ms: self.started_ms,
+            unlisted: self.unlisted,
         })?)
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self, FormatError> {
         check_format(value)?;
-        let StreamFormat { started_ms, .. } = serde_json::from_slice(value)?;
-        Ok(Self { started_ms })
+        let stored: StreamFormat = serde_json::from_slice(value)?;
+        Ok(Self {
+            started_ms: stored.started_ms,
+            unlisted: stored.unlisted,
+        })
     }
 }
 
@@ -253,10 +261,18 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&encoded), expected);
             assert_eq!(ShardState::decode(&encoded).unwrap(), state);
         }
-        let stream = StreamState { started_ms: 5 };
-        let encoded = stream.encode().unwrap();
-        assert_eq!(encoded, br#"{"format":1,"started_ms":5}"#);
-        assert_eq!(StreamState::decode(&encoded).unwrap(), stream);
+        for (unlisted, text) in [
+            (false, r#"{"format":1,"started_ms":5}"#),
+            (true, r#"{"format":1,"started_ms":5,"unlisted":true}"#),
+        ] {
+            let stream = StreamState {
+                started_ms: 5,
+                unlisted,
+            };
+            let encoded = stream.encode().unwrap();
+            assert_eq!(String::from_utf8_lossy(&encoded), text);
+            assert_eq!(StreamState::decode(&encoded).unwrap(), stream);
+        }
     }
 
     #[test]

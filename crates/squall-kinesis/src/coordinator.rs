@@ -80,6 +80,11 @@ pub(crate) struct Coordinator {
     waiting: BTreeSet<ShardId>,
     listing: Option<Listing>,
     list_at: Moment,
+    /// All shards that are listed have ended.
+    all_ended: bool,
+    /// They had when the last listing was begun, and the one under way: it would know their children.
+    listed_after_end: bool,
+    listing_after_end: bool,
     backoff: Backoff,
     /// The state was read since something may have changed.
     fresh: bool,
@@ -100,6 +105,9 @@ impl Coordinator {
             waiting: BTreeSet::new(),
             listing: None,
             list_at: Moment::ZERO,
+            all_ended: false,
+            listed_after_end: false,
+            listing_after_end: false,
             backoff: Backoff::new(ctx.seed()),
             fresh: false,
             unreadable: false,
@@ -137,6 +145,7 @@ impl Coordinator {
         self.report();
         if self.listing.is_none() && self.list_at <= self.now() {
             let api = Arc::clone(&self.deps.api);
+            self.listing_after_end = self.all_ended;
             self.listing = Some(Box::pin(async move { list_all(&*api).await }));
         }
     }
@@ -169,7 +178,7 @@ impl Coordinator {
         }
         for id in outcome.finished {
             // Its children are wanted now, and can't be known before they are listed.
-            self.list_at = self.now();
+            self.list_anew();
             self.metrics_of(&id).show(ShardStatus::Finished);
             self.taken.remove(&id);
             tracing::info!(shard_id = %id, "shard finished");
@@ -231,10 +240,21 @@ impl Coordinator {
         for id in plan.forget {
             self.forget(&id).await;
         }
-        if plan.finished && self.saver.shards().next().is_none() {
+        if plan.finished && !self.all_ended {
+            // A child of the last one may come to light.
+            self.list_anew();
+        }
+        self.all_ended = plan.finished;
+        if plan.finished && self.listed_after_end && self.saver.shards().next().is_none() {
             self.deps.signals.finished.store(true, Ordering::Release);
             self.deps.ctx.waker().wake();
         }
+    }
+
+    /// Lists the shards at once; a listing that is under way may not know the newest.
+    fn list_anew(&mut self) {
+        self.listing = None;
+        self.list_at = self.now();
     }
 
     fn plan(&self) -> crate::discovery::Plan {

@@ -38,7 +38,8 @@ pub(crate) struct Share {
 /// What is to be done now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Shards that are new to the state, to be stored before they are read. Of all tasks.
+    /// Shards that are new to the state, to be stored before they are read. Of all tasks; but of closed
+    /// ones only this task's, for its owner may have forgotten one that an older listing still has.
     pub(crate) create: Vec<(ShardId, ShardState)>,
     /// Shards of this task to start reading.
     pub(crate) start: Vec<ShardId>,
@@ -54,7 +55,8 @@ pub(crate) struct Plan {
 pub(crate) fn plan(view: View<'_>) -> Plan {
     let mut plan = Plan::default();
     for (id, info) in view.listed {
-        if !view.stored.contains_key(id) {
+        let wanted = view.share.owns(id) || !info.closed;
+        if wanted && !view.stored.contains_key(id) {
             plan.create.push((id.clone(), new_state(info)));
         }
     }

@@ -276,9 +276,15 @@ impl Running {
                 self.dying.remove(id);
                 continue;
             };
+            if !self.feeds.owns(body.feed) {
+                self.dying.remove(id);
+                self.pending.dead_lettered(id);
+                continue;
+            }
             let mut row = body.row(&self.stream, letter.attempts).to_vec();
             row.push(letter.error.clone().into());
-            out.tracked(id).stream(DEAD_LETTERS).emit(row)?;
+            let sent = out.tracked(id).stream(DEAD_LETTERS).emit(row);
+            self.sent(id, sent)?;
             n_emits += 1;
         }
         Ok(n_emits)

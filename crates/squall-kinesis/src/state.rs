@@ -13,8 +13,8 @@ use crate::config::Resolved;
 /// Everything that is stored of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
-    /// `None` before the first start.
-    pub(crate) stream: Option<StreamState>,
+    /// The stream, and the version of its key; `None` before the first start.
+    pub(crate) stream: Option<(StreamState, u64)>,
     /// The shards.
     pub(crate) shards: BTreeMap<ShardId, ShardState>,
     /// The version of each shard's key.
@@ -46,7 +46,8 @@ impl StateStore {
             let damaged = |source| StateError::Format { key, source };
             match part {
                 Some(Part::Stream) => {
-                    stored.stream = Some(StreamState::decode(&entry.value).map_err(damaged)?);
+                    let stream = StreamState::decode(&entry.value).map_err(damaged)?;
+                    stored.stream = Some((stream, entry.version));
                 }
                 Some(Part::Shard(id)) => {
                     let state = ShardState::decode(&entry.value).map_err(damaged)?;
@@ -59,32 +60,48 @@ impl StateStore {
         Ok(stored)
     }
 
+    /// Stores when the application was first started, and returns that with the version of its key: when
+    /// it was noted before, or another task is faster, the first word stands.
+    pub(crate) async fn note_start(
+        &self,
+        found: Option<(StreamState, u64)>,
+        now_ms: u64,
+    ) -> Result<(StreamState, u64), StateError> {
+        if let Some(noted) = found {
+            return Ok(noted);
+        }
+        let stream = StreamState {
+            started_ms: now_ms,
+            unlisted: true,
+        };
+        let write = self.stream_write(&stream, None)?;
+        self.commit_unless_there(vec![write]).await?;
+        let noted = self.load().await?.stream;
+        // It was forgotten again at once.
+        noted.ok_or_else(|| StoreError::Unavailable("the first start is gone".to_owned()).into())
+    }
+
     /// Stores the initial position of each listed shard, all or nothing and once: when another task was
-    /// faster, its word stands. `now_ms` was read before the listing.
+    /// faster, its word stands.
     pub(crate) async fn begin(
         &self,
         initial: &Resolved,
         listed: &[ShardInfo],
-        now_ms: u64,
+        (noted, version): (StreamState, u64),
     ) -> Result<(), StateError> {
         let shards = listed.iter().map(|info| {
             let state = ShardState {
-                checkpoint: initial.checkpoint_of(&info.id, now_ms),
+                checkpoint: initial.checkpoint_of(&info.id, noted.started_ms),
                 parents: info.parents.clone(),
             };
             (info.id.clone(), state)
         });
         let mut writes = self.creations(shards)?;
-        let stream = StreamState { started_ms: now_ms };
-        let key = self.keys.of_stream();
-        writes.push(Write {
-            value: Some(stream.encode().map_err(|source| StateError::Format {
-                key: key.clone(),
-                source,
-            })?),
-            key,
-            expected: None,
-        });
+        let stream = StreamState {
+            unlisted: false,
+            ..noted
+        };
+        writes.push(self.stream_write(&stream, Some(version))?);
         self.commit_unless_there(writes).await
     }
 
@@ -113,6 +130,22 @@ impl StateStore {
         };
         self.store.commit(fence, vec![write]).await?;
         Ok(())
+    }
+
+    fn stream_write(
+        &self,
+        stream: &StreamState,
+        expected: Option<u64>,
+    ) -> Result<Write, StateError> {
+        let key = self.keys.of_stream();
+        match stream.encode() {
+            Ok(value) => Ok(Write {
+                key,
+                expected,
+                value: Some(value),
+            }),
+            Err(source) => Err(StateError::Format { key, source }),
+        }
     }
 
     fn creations(

@@ -20,7 +20,7 @@ enum Problem {
 impl Coordinator {
     /// Tries until it succeeds: a state that can't be read is never taken for none.
     pub(super) async fn begin(&mut self) {
-        // `latest` means from here on, however long the first listing takes to succeed.
+        // `latest` means from here on, whenever the first listing succeeds: in a later run, maybe.
         let started_ms = self.deps.ctx.clock().unix_ms();
         while let Err(problem) = self.try_begin(started_ms).await {
             let wait = match problem {
@@ -38,14 +38,14 @@ impl Coordinator {
     async fn try_begin(&mut self, started_ms: u64) -> Result<(), Problem> {
         let state = self.deps.state.clone();
         let mut stored = state.load().await.map_err(Problem::State)?;
+        let noted = state.note_start(stored.stream.take(), started_ms).await;
+        let noted = noted.map_err(Problem::State)?;
         let listed = list_all(&*self.deps.api).await.map_err(Problem::Listing)?;
-        let resumes = stored.stream.is_some();
+        let resumes = !noted.0.unlisted;
         if !resumes {
             let initial = &self.deps.settings.initial;
-            state
-                .begin(initial, &listed, started_ms)
-                .await
-                .map_err(Problem::State)?;
+            let begun = state.begin(initial, &listed, noted).await;
+            begun.map_err(Problem::State)?;
             stored = state.load().await.map_err(Problem::State)?;
         }
         self.stored = stored;
@@ -62,6 +62,7 @@ impl Coordinator {
                 self.backoff.reset();
                 let by_id = |info: ShardInfo| (info.id.clone(), info);
                 self.listed = shards.into_iter().map(by_id).collect();
+                self.listed_after_end = self.listing_after_end;
                 self.deps.settings.discovery_interval
             }
             Err(error) => self.listing_failed(&error),

@@ -187,6 +187,21 @@ fn finished_shards_are_forgotten_once_gone_and_their_children_have_progressed() 
 }
 
 #[test]
+fn what_its_task_has_forgotten_no_other_task_brings_back() {
+    let share = |task_idx| Share {
+        task_idx,
+        n_tasks: 2,
+    };
+    // The second task's listing still has shard 0; the first one's has not, so it was forgotten.
+    let stale = World::default()
+        .listed(0, true, &[])
+        .listed(1, false, &[0])
+        .stored(1, after(9), &[0]);
+    assert_eq!(stale.plan_for(share(1)).create, []);
+    assert_eq!(stale.plan_for(share(0)).create.len(), 1);
+}
+
+#[test]
 fn only_a_stream_of_closed_and_finished_shards_is_finished() {
     assert!(!World::default().plan().finished);
     let world = World::default()

@@ -310,33 +310,6 @@ async fn an_answer_of_the_store_that_was_lost_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_after_an_answer_that_was_lost_is_saved_and_nothing_comes_again() {
-    let (fake, store, setup) = world(1);
-    fake.put_many(0, "r", 0..3);
-    let mut driver = setup.start();
-    let emits = driver.emits(3).await;
-    store.lost_answers.store(1, Ordering::SeqCst);
-    driver.ack(&emits[0]);
-    let lost = || store.lost_answers.load(Ordering::SeqCst) == 0;
-    driver.run_until(lost).await;
-    // What stands in the store now isn't what the next save would write.
-    driver.ack(&emits[1]);
-    assert!(driver.run_for(Duration::from_secs(5)).await.is_empty());
-    let second = emits[1].value("sequence").to_string();
-    assert!(stored(&store).await.contains(&second));
-    // The same before the last save of all.
-    store.lost_answers.store(1, Ordering::SeqCst);
-    driver.ack(&emits[2]);
-    driver.run_until(lost).await;
-    fake.put(0, "r3");
-    let emits = driver.emits(1).await;
-    driver.ack_all(&emits);
-    driver.close().await;
-    let mut driver = setup.start();
-    assert!(driver.run_for(Duration::from_secs(5)).await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_shard_that_a_newer_copy_owns_is_dropped() {
     let (fake, store, setup) = world(1);
     fake.put_many(0, "r", 0..10);

@@ -50,6 +50,8 @@ pub(crate) struct Driver {
     woken: Arc<Woken>,
     spawner: Arc<Tasks>,
     pub(crate) metrics: Metrics,
+    /// It has said that it is finished: an engine would have ended it.
+    pub(crate) said_finished: bool,
 }
 
 impl Setup {
@@ -127,6 +129,7 @@ impl Setup {
             woken,
             spawner,
             metrics,
+            said_finished: false,
         }
     }
 }
@@ -179,6 +182,7 @@ impl Driver {
     async fn turn(&mut self, until: Instant) -> Activity {
         let mut emitter = SpoutEmitter::new(&mut self.out);
         let activity = self.spout.next_tuple(&mut emitter).unwrap();
+        self.said_finished |= activity == Activity::Finished;
         let left = until.saturating_duration_since(Instant::now());
         let wait = match activity {
             Activity::Emitted => Duration::ZERO,

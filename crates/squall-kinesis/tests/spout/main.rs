@@ -10,6 +10,7 @@ mod delivery;
 mod driver;
 mod endpoint;
 mod fake;
+mod faults;
 mod random;
 mod shards;
 mod stores;

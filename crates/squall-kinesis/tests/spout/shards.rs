@@ -316,19 +316,6 @@ async fn errors_of_every_call_are_got_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_panics_is_replaced_by_another() {
-    let (fake, _, setup) = world(1);
-    fake.put_many(0, "r", 0..3);
-    let mut driver = setup.start();
-    let emits = driver.emits(3).await;
-    driver.ack_all(&emits);
-    fake.fail_next(Op::Records, Some(0), Fault::Panic, 1);
-    settle(&mut driver).await;
-    fake.put_many(0, "later", 0..3);
-    assert_eq!(data(&driver.emits(3).await), names("later", 0..3));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_listing_in_many_pages_that_repeat_each_other_is_one() {
     let (fake, store, setup) = world(25);
     fake.set_list_page(4);
