@@ -61,6 +61,8 @@ pub(crate) struct Bell {
     called: AtomicBool,
     /// The slice has taken too long: it is to end after the present tuple.
     hurried: AtomicBool,
+    /// The task itself waits for room on an edge.
+    parked: AtomicBool,
     /// The task has left its loop for a thread of its own.
     moved_out: AtomicBool,
     own: Bed,
@@ -98,6 +100,16 @@ impl Bell {
     pub(crate) fn hush(&self) {
         self.hurried.store(false, Ordering::Relaxed);
         self.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Says whether the task waits for room on an edge.
+    pub(crate) fn set_parked(&self, parked: bool) {
+        self.parked.store(parked, Ordering::Relaxed);
+    }
+
+    /// Tells whether the task waits for room on an edge: it can't take anything before it has some.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
     }
 
     /// Asks the task to end its slice after the present tuple.

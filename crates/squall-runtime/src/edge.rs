@@ -234,6 +234,11 @@ impl Edge {
                 .is_ok()
     }
 
+    /// Tells whether the reader itself waits for room, and so takes nothing.
+    pub(crate) fn reader_is_parked(&self) -> bool {
+        self.reader.is_parked()
+    }
+
     /// Returns how many items have been taken so far.
     pub(crate) fn n_taken(&self) -> u64 {
         self.n_taken.load(Ordering::Relaxed)

@@ -137,14 +137,20 @@ impl TaskOutput {
         self.blocked
     }
 
-    /// Returns how much the readers of full feedback edges have taken so far; `None` when none is full.
-    pub(crate) fn feedback_taken(&self) -> Option<u64> {
-        let full = self
-            .targets
-            .iter()
-            .filter(|target| target.edge.feedback && target.is_blocked());
-        full.map(|target| target.edge.n_taken())
+    /// Returns how much has been taken from the feedback edges that are full and whose readers wait for
+    /// room as well; `None` when there is none. A reader that is merely slow is no jam.
+    pub(crate) fn taken_from_jammed(&self) -> Option<u64> {
+        let jammed = self.targets.iter().filter(|target| target.is_jammed());
+        jammed
+            .map(|target| target.edge.n_taken())
             .reduce(u64::wrapping_add)
+    }
+
+    /// Tells whether an edge that is full closes a cycle: it may come to a jam.
+    pub(crate) fn closes_cycle(&self) -> bool {
+        self.targets
+            .iter()
+            .any(|target| target.edge.feedback && target.is_blocked())
     }
 
     /// Gives a new instance a desk of its own: tokens of the old one keep the reason of its end.
@@ -173,16 +179,12 @@ impl TaskOutput {
         }
     }
 
-    /// Lets a jammed cycle go on: drops the oldest batch of each feedback edge that is full, and fails
+    /// Lets a jammed cycle go on: drops the oldest batch of each feedback edge in it, and fails
     /// its roots. Returns how many were dropped.
     pub(crate) fn drop_oldest_feedback(&mut self, failure: &Failure) -> u64 {
         let mut n_dropped = 0;
         let mut dropped = Vec::new();
-        for target in self
-            .targets
-            .iter()
-            .filter(|target| target.edge.feedback && target.is_blocked())
-        {
+        for target in self.targets.iter().filter(|target| target.is_jammed()) {
             if let Some(delivery) = target.edge.drop_oldest() {
                 n_dropped += 1;
                 dropped.push(delivery);

@@ -186,6 +186,7 @@ impl Base {
                 next = Next::Again;
             }
         }
+        self.bell.set_parked(self.output.is_blocked());
         if self.output.is_blocked() {
             next = next.min(self.relieve_jam(now));
         } else {
@@ -208,9 +209,13 @@ impl Base {
 
     /// Drops the oldest batch of a jammed feedback edge once nothing has moved for a while.
     fn relieve_jam(&mut self, now: Moment) -> Next {
-        let Some(n_taken) = self.output.feedback_taken() else {
+        let Some(n_taken) = self.output.taken_from_jammed() else {
             self.jam = None;
-            return Next::Wait;
+            return if self.output.closes_cycle() {
+                Next::At(now + CYCLE_JAM)
+            } else {
+                Next::Wait
+            };
         };
         let (since, before) = *self.jam.get_or_insert((now, n_taken));
         if before != n_taken {

@@ -80,6 +80,11 @@ impl Target {
         !self.backlog.is_empty()
     }
 
+    /// Tells whether this closes a cycle in which both sides wait for room.
+    pub(crate) fn is_jammed(&self) -> bool {
+        self.edge.feedback && self.is_blocked() && self.edge.reader_is_parked()
+    }
+
     /// Looks at each row that waits here.
     pub(crate) fn for_each_waiting(&self, look: impl FnMut(&Row)) {
         let rows = self.backlog.iter().flat_map(|item| match item {
