@@ -1,6 +1,7 @@
 //! A store in a single file, by redb.
 
-use std::io::ErrorKind;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -12,6 +13,13 @@ use thiserror::Error;
 
 use crate::commit::check_bounds;
 use crate::worker::{self, MAX_QUEUED, Request, TABLE};
+
+/// How many bytes of a file tell that it is redb's.
+const MARK_BYTES: usize = 9;
+/// What redb writes before the mark lies within these.
+const HEAD_BYTES: usize = 4096;
+/// More than a file has that was never written to.
+const MAX_UNFINISHED_BYTES: u64 = 16 << 20;
 
 /// Keeps everything in one file that one process has open at a time.
 ///
@@ -152,6 +160,7 @@ fn open_database(path: &Path) -> Result<Database, OpenError> {
         None => Path::new("."),
     };
     std::fs::create_dir_all(directory).map_err(|error| io(path, &error))?;
+    clear_unfinished(path).map_err(|error| io(path, &error))?;
     let database = Database::create(path).map_err(|error| explain(path, error))?;
     let made = || -> Result<(), redb::Error> {
         let transaction = database.begin_write()?;
@@ -163,10 +172,35 @@ fn open_database(path: &Path) -> Result<Database, OpenError> {
         reason: error.to_string(),
     })?;
     // A new file is found again after a power cut only when its directory is durable as well.
-    std::fs::File::open(directory)
+    File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| io(path, &error))?;
     Ok(database)
+}
+
+/// Empties a file that a killed process left half made: only a head without its mark, which redb writes
+/// last. Nothing was ever stored there, and redb would refuse it for ever.
+fn clear_unfinished(path: &Path) -> std::io::Result<()> {
+    // Whatever is wrong with the file is told when it is opened in earnest.
+    let Ok(mut file) = OpenOptions::new().read(true).write(true).open(path) else {
+        return Ok(());
+    };
+    let mut mark = [1; MARK_BYTES];
+    let has_no_mark = file.read_exact(&mut mark).is_ok() && mark == [0; MARK_BYTES];
+    // Who is making the file right now has locked it.
+    if !has_no_mark || file.try_lock().is_err() {
+        return Ok(());
+    }
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    let mut limited = (&mut file).take(MAX_UNFINISHED_BYTES + 1);
+    let n_bytes = limited.read_to_end(&mut bytes)? as u64;
+    let (head, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES));
+    let is_unfinished = head.starts_with(&[0; MARK_BYTES]) && rest.iter().all(|byte| *byte == 0);
+    if is_unfinished && n_bytes <= MAX_UNFINISHED_BYTES {
+        file.set_len(0)?;
+    }
+    Ok(())
 }
 
 fn explain(path: &Path, error: DatabaseError) -> OpenError {

@@ -271,6 +271,36 @@ fn a_file_in_use_or_damaged_is_named() {
     ));
 }
 
+#[test]
+fn a_file_that_a_killed_process_left_half_made_is_made_again() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("state.redb");
+    let only_a_head = {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[9..300].fill(7);
+        bytes
+    };
+    for left in [vec![0; 1 << 20], only_a_head.clone()] {
+        std::fs::write(&path, left).unwrap();
+        let store = FileStore::open(&path).unwrap();
+        block_on(store.commit(fence(1, 1), vec![put("a", None, "1")])).unwrap();
+        assert!(matches!(
+            FileStore::open(&path),
+            Err(OpenError::InUse { .. })
+        ));
+        drop(store);
+        let store = FileStore::open(&path).unwrap();
+        assert!(block_on(store.load("a")).unwrap().is_some());
+    }
+    // What holds more than a head is somebody's.
+    let mut foreign = only_a_head;
+    foreign[70_000] = 1;
+    std::fs::write(&path, &foreign).unwrap();
+    let opened = FileStore::open(&path);
+    assert!(matches!(opened, Err(OpenError::Corrupt { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), foreign);
+}
+
 /// One step of the random test: some writes under one fence, each by (key, version offset, value).
 type Step = (u64, Vec<(u8, i8, Option<u8>)>);
 
