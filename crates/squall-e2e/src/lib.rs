@@ -2,12 +2,14 @@
 //! `squall` as a process, and what it says about a demo.
 
 mod binary;
+mod clickstream;
 mod patience;
 mod process;
 mod summary;
 mod workspace;
 
 pub use binary::squall;
+pub use clickstream::{Clickstream, Place, Processed};
 pub use patience::until;
 pub use process::Process;
 pub use summary::{Count, Summary, check_top};

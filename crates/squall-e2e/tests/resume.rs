@@ -2,63 +2,28 @@
 //! checkpointed doesn't come again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use squall_core::CheckpointStore;
-use squall_e2e::{Process, root, until};
+use squall_e2e::{Clickstream, Place, Process, Processed, until};
 use squall_kinesis::dev::{Admin, Endpoint, EndpointOptions, PutEntry};
 use squall_kinesis::{Connection, Sequence};
 use squall_store::FileStore;
-
-/// Laid over the click stream: reads slowly enough to be stopped in the middle, and writes down each record
-/// that it has processed.
-const OVERLAY: &str = r#"
-spouts:
-  clicks:
-    config:
-      endpoint_url: "${ENDPOINT}"
-      page_records: 100
-      poll_interval: 250ms
-      tip_interval: 250ms
-      checkpoint_interval: 300ms
-bolts:
-  record: { type: jsonl, config: { path: out.jsonl }, inputs: [clicks] }
-"#;
 
 const N_PUT: u32 = 4000;
 /// How many are processed before the first run is stopped.
 const N_BEFORE: usize = 1300;
 const SIGKILL: i32 = 9;
 
-/// A shard and a sequence number.
-type Place = (String, String);
-
-/// One line of the record, as far as it matters here.
-#[derive(Deserialize)]
-struct Line {
-    shard_id: String,
-    sequence: String,
-    data: String,
-}
-
-impl Line {
-    fn place(&self) -> Place {
-        (self.shard_id.clone(), self.sequence.clone())
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_run_goes_on_behind_its_checkpoint_and_loses_nothing() -> Result<()> {
     let mut stage = Stage::set().await?;
-    let mut first = stage.run("first.txt")?;
+    let mut first = stage.clicks.run("first.txt")?;
     stage.await_the_middle(&mut first).await?;
     let status = first.kill()?;
     ensure!(
@@ -66,7 +31,7 @@ async fn a_killed_run_goes_on_behind_its_checkpoint_and_loses_nothing() -> Resul
         "{status}: {}",
         first.said()?
     );
-    let before = stage.lines()?;
+    let before = stage.clicks.processed()?;
     ensure!(
         before.len() < stage.put.len(),
         "it was not in the middle: {}",
@@ -88,7 +53,7 @@ async fn a_killed_run_goes_on_behind_its_checkpoint_and_loses_nothing() -> Resul
     let after = all
         .get(before.len()..)
         .context("the second run has shortened the file")?;
-    for Line {
+    for Processed {
         shard_id, sequence, ..
     } in after
     {
@@ -113,11 +78,11 @@ async fn a_killed_run_goes_on_behind_its_checkpoint_and_loses_nothing() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_asked_to_end_goes_on_where_it_was_and_nothing_comes_twice() -> Result<()> {
     let stage = Stage::set().await?;
-    let mut first = stage.run("first.txt")?;
+    let mut first = stage.clicks.run("first.txt")?;
     stage.await_the_middle(&mut first).await?;
     let status = first.terminate().await?;
     ensure!(status.success(), "{status}: {}", first.said()?);
-    let before = stage.lines()?;
+    let before = stage.clicks.processed()?;
     ensure!(
         before.len() < stage.put.len(),
         "it was not in the middle: {}",
@@ -135,12 +100,13 @@ async fn a_run_that_was_asked_to_end_goes_on_where_it_was_and_nothing_comes_twic
     Ok(())
 }
 
-/// A Kinesis endpoint, what was put there, and the folder that `squall` runs in.
+/// A Kinesis endpoint, what was put there, and the click stream that reads it.
 struct Stage {
-    endpoint: Endpoint,
     admin: Admin,
-    folder: TempDir,
     put: BTreeMap<Place, String>,
+    clicks: Clickstream,
+    _endpoint: Endpoint,
+    _folder: TempDir,
 }
 
 impl Stage {
@@ -152,12 +118,13 @@ impl Stage {
         };
         let admin = Admin::connect(&connection).await;
         admin.create_stream("clicks", 2).await?;
-        let (folder, put) = (tempfile::tempdir()?, BTreeMap::new());
+        let folder = tempfile::tempdir()?;
         let mut stage = Self {
-            endpoint,
             admin,
-            folder,
-            put,
+            put: BTreeMap::new(),
+            clicks: Clickstream::new(folder.path(), &endpoint.url())?,
+            _endpoint: endpoint,
+            _folder: folder,
         };
         stage.put(0..N_PUT).await?;
         Ok(stage)
@@ -185,33 +152,25 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the click stream of this repository.
-    fn run(&self, talk: &str) -> Result<Process> {
-        let overlay = OVERLAY.replace("${ENDPOINT}", &self.endpoint.url());
-        fs::write(self.folder.path().join("overlay.yaml"), overlay)?;
-        let topology = root().join("topologies/clickstream/topology.yaml");
-        let topology = topology.to_str().context("a path that is text")?;
-        Process::start(
-            &["run", topology, "-f", "overlay.yaml"],
-            self.folder.path(),
-            talk,
-        )
-    }
-
     async fn await_the_middle(&self, run: &mut Process) -> Result<()> {
         until("a third is processed and saved", || {
             ensure!(run.is_running()?, "ended by itself: {}", run.said()?);
-            Ok(self.lines()?.len() >= N_BEFORE && self.state().exists())
+            Ok(self.clicks.processed()?.len() >= N_BEFORE && self.clicks.state().exists())
         })
         .await
     }
 
     /// Runs the click stream again until all that was put is processed, and ends it. Returns the record.
-    async fn run_to_the_end(&self) -> Result<Vec<Line>> {
-        let mut run = self.run("second.txt")?;
+    async fn run_to_the_end(&self) -> Result<Vec<Processed>> {
+        let mut run = self.clicks.run("second.txt")?;
         until("all is processed", || {
             ensure!(run.is_running()?, "ended by itself: {}", run.said()?);
-            let processed: BTreeSet<Place> = self.lines()?.iter().map(Line::place).collect();
+            let processed: BTreeSet<Place> = self
+                .clicks
+                .processed()?
+                .iter()
+                .map(Processed::place)
+                .collect();
             Ok(self.put.keys().all(|place| processed.contains(place)))
         })
         .await?;
@@ -219,11 +178,11 @@ impl Stage {
         let said = run.said()?;
         ensure!(status.success(), "{status}: {said}");
         ensure!(said.contains("resuming clicks"), "{said}");
-        self.lines()
+        self.clicks.processed()
     }
 
     /// Checks that what was recorded is what was put.
-    fn check_record(&self, lines: &[Line]) -> Result<()> {
+    fn check_record(&self, lines: &[Processed]) -> Result<()> {
         for line in lines {
             let put = self.put.get(&line.place());
             ensure!(
@@ -236,29 +195,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Reads the record; a line that is half written is left out.
-    fn lines(&self) -> Result<Vec<Line>> {
-        let path = self.folder.path().join("out.jsonl");
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let text = fs::read(path)?;
-        let lines = text.split(|byte| *byte == b'\n');
-        Ok(lines
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect())
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder
-            .path()
-            .join(Path::new(".squall/clickstream.redb"))
-    }
-
     /// Reads how far each shard was saved.
     async fn checkpoints(&self) -> Result<BTreeMap<String, Sequence>> {
         let mut saved = BTreeMap::new();
-        for (key, entry) in FileStore::open(self.state())?
+        for (key, entry) in FileStore::open(self.clicks.state())?
             .list("clickstream/clicks/clicks/")
             .await?
         {
