@@ -16,7 +16,7 @@ use squall_core::{
 
 pub use self::memory::Memory;
 
-/// How many tuples `hold` keeps; the oldest is let go, and so fails, for one more.
+/// How many tuples `hold` and `delay` keep; for one more the oldest is let go, and so fails, or passes early.
 const MAX_HELD: usize = 100_000;
 /// How often delayed tuples are looked at.
 const DELAY_TICK: Duration = Duration::from_millis(10);
@@ -80,7 +80,7 @@ pub enum Action {
     Panic,
     /// Keeps the tuple's token for ever, so that it times out; at the end of input it is let go.
     Hold,
-    /// Passes the tuple on after `wait`, others overtaking it.
+    /// Passes the tuple on after `wait`, others overtaking it; earlier where 100000 wait already.
     Delay,
     /// Blocks the thread for `wait`, of real time also in tests, then passes the tuple on.
     Block,
@@ -145,7 +145,15 @@ impl Drill {
     }
 
     fn pass_delayed(&mut self, upto: Moment, out: &mut Emitter<'_>) -> Result<()> {
-        while let Some((_, tuple, token)) = self.delayed.pop_front_if(|(due, ..)| *due <= upto) {
+        let is_due = |(due, ..): &(Moment, Tuple, AckToken)| *due <= upto;
+        while self.delayed.front().is_some_and(is_due) {
+            self.pass_oldest(out)?;
+        }
+        Ok(())
+    }
+
+    fn pass_oldest(&mut self, out: &mut Emitter<'_>) -> Result<()> {
+        if let Some((_, tuple, token)) = self.delayed.pop_front() {
             let row = self.pass(&tuple)?;
             out.anchored(&[&token]).emit(row)?;
             token.ack();
@@ -183,6 +191,9 @@ impl Bolt for Drill {
             Action::Delay => {
                 let due = ctx.clock().now() + self.config.wait.0;
                 self.delayed.push_back((due, input.clone(), out.defer()));
+                if self.delayed.len() > MAX_HELD {
+                    self.pass_oldest(out)?;
+                }
                 return Ok(());
             }
             Action::Block => block(self.config.wait.0),

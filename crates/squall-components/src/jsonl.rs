@@ -35,7 +35,7 @@ pub struct JsonlConfig {
     #[serde(default = "flush_bytes")]
     pub flush_bytes: ByteSize,
     /// How long tuples are gathered before they are written; a `tick` in the topology is used instead.
-    /// Default 100ms.
+    /// 0s writes each at once. Default 100ms.
     #[serde(default = "flush_after")]
     pub flush_after: HumanDuration,
     /// Waits until the disk has each write (fsync), so that acked tuples outlive a power cut too.
@@ -109,14 +109,16 @@ impl Bolt for Jsonl {
     fn execute(&mut self, input: &Tuple, out: &mut Emitter<'_>) -> Result<()> {
         write_line(input, &mut self.lines)?;
         self.tokens.push(out.defer());
-        if self.lines.len() >= self.config.flush_bytes.as_usize() {
+        let at_once = self.config.flush_after.0.is_zero();
+        if at_once || self.lines.len() >= self.config.flush_bytes.as_usize() {
             self.write_out();
         }
         Ok(())
     }
 
     fn tick_every(&self) -> Option<Duration> {
-        Some(self.config.flush_after.0)
+        let every = self.config.flush_after.0;
+        (!every.is_zero()).then_some(every)
     }
 
     fn tick(&mut self, _out: &mut Emitter<'_>) -> Result<()> {
@@ -189,6 +191,23 @@ mod tests {
         assert_eq!(jsonl.ends().last(), Some(&End::Acked(3)));
         let lines = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n";
         assert_eq!(fs::read_to_string(&path).unwrap(), lines);
+    }
+
+    #[test]
+    fn writes_each_tuple_at_once_when_told_to_and_asks_for_no_ticks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        let config = JsonlConfig {
+            path: path.to_str().unwrap().to_owned(),
+            flush_bytes: flush_bytes(),
+            flush_after: HumanDuration(Duration::ZERO),
+            sync: false,
+        };
+        assert_eq!(Jsonl::new(config.clone()).tick_every(), None);
+        let mut jsonl = BoltHarness::new(Jsonl::new(config));
+        jsonl.prepare().unwrap();
+        jsonl.execute(&input(1)).unwrap();
+        assert_eq!(jsonl.ends(), [End::Acked(0)]);
     }
 
     #[test]

@@ -118,6 +118,17 @@ fn delays_without_blocking_and_delivers_at_the_end_of_input() {
 }
 
 #[test]
+fn passes_the_oldest_early_rather_than_keep_without_bound() {
+    let config = serde_json::json!({ "fields": ["n"], "action": "delay", "wait": "1h" });
+    let mut drill = drill(config);
+    for n in 0..100_002 {
+        drill.execute(&input(n)).unwrap();
+    }
+    assert_eq!(drill.emitted(), [[Value::from(0)], [Value::from(1)]]);
+    assert_eq!(drill.ends(), [End::Acked(0), End::Acked(1)]);
+}
+
+#[test]
 fn blocks_and_passes_on() {
     let mut drill = drill(serde_json::json!({
         "fields": ["n"], "action": "block", "wait": "1ms",

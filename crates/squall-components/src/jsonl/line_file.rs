@@ -20,6 +20,13 @@ impl LineFile {
     pub(super) fn open(path: &Path, sync: bool) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).open(path)?;
+        if sync {
+            // A new file is found again after a power cut only when its directory is durable as well.
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         Ok(Self {
             file,
             path: path.to_owned(),
