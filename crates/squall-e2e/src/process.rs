@@ -50,6 +50,17 @@ impl Process {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Returns how much memory it has, in MiB, rounded up.
+    ///
+    /// # Errors
+    /// If the system doesn't say: it does on Linux.
+    pub fn resident_mib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kib.context("no VmRSS")?.parse::<u64>()?.div_ceil(1024))
+    }
+
     /// Ends it by SIGKILL and waits until it is gone.
     ///
     /// # Errors
