@@ -10,6 +10,7 @@ mod row;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
+use std::task::Waker;
 use std::time::Duration;
 
 use squall_core::replay::{Decision, Pending};
@@ -56,6 +57,15 @@ struct Running {
     feeds: Feeds,
     signals: Arc<Signals>,
     stop: oneshot::Sender<std::sync::mpsc::SyncSender<()>>,
+}
+
+/// Wakes the spout when the coordinator is gone, for whatever reason.
+struct WakeAtEnd(Waker);
+
+impl Drop for WakeAtEnd {
+    fn drop(&mut self) {
+        self.0.wake_by_ref();
+    }
 }
 
 impl KinesisSpout {
@@ -133,7 +143,9 @@ impl Spout for KinesisSpout {
         });
         let api = self.api.clone();
         let ctx = ctx.clone();
+        let at_end = WakeAtEnd(ctx.waker());
         ctx.clone().spawn("kinesis coordinator", async move {
+            let _at_end = at_end;
             let api = match api {
                 Some(api) => api,
                 None => Arc::new(Aws::connect(&connection, stream).await),
@@ -197,6 +209,10 @@ impl Spout for KinesisSpout {
 
 impl Running {
     fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        if self.stop.is_closed() {
+            // It ends when it is told to, or by a panic; nothing is read or saved any more.
+            Err("the coordinator of the shards has died: restart the topology")?;
+        }
         let now = self.ctx.clock().now();
         self.feeds.take_new();
         let mut n_emits = self.emit_dead_letters(out, now)?;

@@ -73,6 +73,19 @@ async fn a_reader_that_panics_is_replaced_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_coordinator_that_panics_is_told_of() {
+    let (fake, _, setup) = world(1);
+    fake.fail_next(Op::List, None, Fault::Panic, 1);
+    let mut driver = setup.start();
+    // The driver panics at an error; without one it would wait in vain for a while.
+    let local = tokio::task::LocalSet::new();
+    let asked = local.spawn_local(async move { driver.emits(1).await });
+    let asked = local.run_until(tokio::time::timeout(Duration::from_secs(10), asked));
+    let asked = asked.await;
+    assert!(asked.is_ok_and(|emits| emits.is_err()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn latest_means_the_first_start_even_if_the_stream_could_not_be_listed() {
     let (fake, _, mut setup) = world(1);
     fake.put(0, "old");
