@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use squall_core::{
     AckToken, Activity, Bolt, Emitter, Failure, FailureReason, Grouping, MessageId, Outputs,
     Result, Spout, SpoutEmitter, Tuple, Value,
@@ -408,6 +408,17 @@ fn run(graph: &Graph, n: u64) -> (Model, TopologySnapshot) {
     (model, simulation.snapshot())
 }
 
+/// The graphs are the same in each run; `SQUALL_TEST_SEED`, a number, gives others.
+fn rng() -> TestRng {
+    let seed = std::env::var("SQUALL_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(2026u64);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
 #[test]
 fn every_tree_gets_the_verdict_that_the_model_expects() {
     let totals = Mutex::new((0, 0, 0));
@@ -417,7 +428,7 @@ fn every_tree_gets_the_verdict_that_the_model_expects() {
         failure_persistence: None,
         ..Default::default()
     };
-    let checked = TestRunner::new(config).run(&graph(), |graph| {
+    let checked = TestRunner::new_with_rng(config, rng()).run(&graph(), |graph| {
         let n = 60;
         let (model, snapshot) = run(&graph, n);
         let known = model.lock();
