@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::workspace::{cargo, root};
+use crate::workspace::{cargo, root, sources};
 
 /// Returns the path of the command `squall` of this build.
 ///
@@ -22,7 +22,7 @@ pub fn squall() -> Result<PathBuf> {
         .nth(2)
         .context("tests run from <target>/<profile>/deps")?;
     let binary = profile.join("squall");
-    if !is_fresh(&binary) {
+    if !is_fresh(&binary)? {
         let target = profile.parent().context("a profile has a folder")?;
         let target = target
             .to_str()
@@ -36,15 +36,18 @@ pub fn squall() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// Tells whether a binary is there and none of its sources is newer, as its `.d` file lists them.
-fn is_fresh(binary: &Path) -> bool {
-    let made = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
-    let (Some(built), Ok(list)) = (made(binary), fs::read_to_string(binary.with_extension("d")))
-    else {
-        return false;
+/// Tells whether a binary is there and newer than all that it may be made of.
+fn is_fresh(binary: &Path) -> Result<bool> {
+    let Ok(built) = fs::metadata(binary).and_then(|file| file.modified()) else {
+        return Ok(false);
     };
-    let sources = list.split_once(": ").map_or("", |(_, sources)| sources);
-    let mut sources = sources.split_whitespace().peekable();
-    sources.peek().is_some()
-        && sources.all(|path| made(&root().join(path)).is_some_and(|at| at <= built))
+    for path in [sources("rs")?, sources("yaml")?].concat() {
+        let is_test = path
+            .iter()
+            .any(|part| part == "tests" || part == "squall-e2e");
+        if !is_test && fs::metadata(root().join(path))?.modified()? > built {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
