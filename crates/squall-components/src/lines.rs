@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_core::replay::ReplayConfig;
 use squall_core::{
-    Activity, ByteSize, Failure, MessageId, Metric, Outputs, Result, Spout, SpoutEmitter, Str,
-    TaskContext, Value,
+    Activity, ByteSize, Failure, MessageId, Metric, Outputs, Remediable, Result, Spout,
+    SpoutEmitter, Str, TaskContext, Value,
 };
 
 use crate::replayed::{self, Replayed};
@@ -76,7 +76,10 @@ impl Spout for Lines {
 
     fn open(&mut self, ctx: &mut TaskContext) -> Result<()> {
         let path = &self.config.path;
-        let file = File::open(path).map_err(|error| format!("can't open {path}: {error}"))?;
+        // No attempt after this one would find what isn't there: the run ends and says so.
+        let file = File::open(path)
+            .map_err(|error| format!("can't open {path}: {error}"))
+            .permanent()?;
         self.open = Some(Open {
             reader: BufReader::with_capacity(BUFFER_BYTES, file),
             bytes: Vec::new(),
@@ -247,14 +250,18 @@ mod tests {
     }
 
     #[test]
-    fn says_which_file_can_not_be_opened() {
+    fn a_file_that_can_not_be_opened_is_named_and_not_tried_again() {
         let config = LinesConfig {
             path: "/no/such/file".to_owned(),
             max_line_bytes: max_line_bytes(),
             replay: ReplayConfig::default(),
         };
         let mut lines = SpoutHarness::new(Lines::new(config).unwrap());
-        let error = lines.open().unwrap_err().to_string();
-        assert!(error.starts_with("can't open /no/such/file: "), "{error}");
+        let error = lines.open().unwrap_err();
+        assert!(
+            error.to_string().starts_with("can't open /no/such/file: "),
+            "{error}"
+        );
+        assert_eq!(error.remedy(), squall_core::Remedy::DeadLetter);
     }
 }
