@@ -21,7 +21,7 @@ use crate::services::{Options, Services, StartError};
 use crate::stats::TaskStats;
 use crate::task::{Base, BoltTask, Inputs, Maker, Restarts, SpoutTask, Task};
 
-use loops::assign_loops;
+use loops::{assign_loops, sinks_first};
 use wiring::Wiring;
 
 /// A topology, ready to be run by threads or by a simulation.
@@ -90,7 +90,7 @@ impl Assembly {
         let mut loops: Vec<_> = beds.into_iter().map(|bed| (bed, Vec::new())).collect();
         let mut dedicated = Vec::new();
         // Sinks before sources: what is nearest to its end goes first.
-        for component in placement.sinks_first(&layout) {
+        for component in sinks_first(&layout) {
             for task in component.task_ids() {
                 let seat = seats[task.idx()].clone();
                 match placement.loop_of[task.idx()] {

@@ -79,13 +79,7 @@ impl Simulation {
         let until = self.clock.now() + by;
         loop {
             self.run_until_idle();
-            let due = self
-                .assembly
-                .seats
-                .iter()
-                .filter_map(|seat| seat.due())
-                .min();
-            match due.filter(|due| *due <= until) {
+            match self.next_due(until) {
                 Some(due) => self.clock.set(due),
                 None => break,
             }
@@ -99,13 +93,7 @@ impl Simulation {
         let until = self.clock.now() + at_most;
         loop {
             self.run_until_idle();
-            let due = self
-                .assembly
-                .seats
-                .iter()
-                .filter_map(|seat| seat.due())
-                .min();
-            match due.filter(|due| *due <= until) {
+            match self.next_due(until) {
                 _ if self.has_ended() => return true,
                 Some(due) => self.clock.set(due),
                 None => return false,
@@ -158,5 +146,16 @@ impl Simulation {
             .control
             .failure()
             .map(|reason| RunError { reason })
+    }
+
+    /// Returns the next moment at which a task wants to be run, if that is not after `until`.
+    fn next_due(&self, until: Moment) -> Option<Moment> {
+        let due = self
+            .assembly
+            .seats
+            .iter()
+            .filter_map(|seat| seat.due())
+            .min();
+        due.filter(|due| *due <= until)
     }
 }

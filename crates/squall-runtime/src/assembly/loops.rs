@@ -12,14 +12,11 @@ pub(crate) struct Placement {
     pub(crate) loop_of: Vec<Option<usize>>,
 }
 
-impl Placement {
-    /// Returns the components, those farthest from the spouts first.
-    #[expect(clippy::unused_self, reason = "the order is part of the placement")]
-    pub(crate) fn sinks_first<'l>(&self, layout: &'l Layout) -> Vec<&'l ComponentLayout> {
-        let mut components: Vec<&ComponentLayout> = layout.components.iter().collect();
-        components.sort_by_key(|component| std::cmp::Reverse(component.depth));
-        components
-    }
+/// Returns the components, those farthest from the spouts first.
+pub(crate) fn sinks_first(layout: &Layout) -> Vec<&ComponentLayout> {
+    let mut components: Vec<&ComponentLayout> = layout.components.iter().collect();
+    components.sort_by_key(|component| std::cmp::Reverse(component.depth));
+    components
 }
 
 /// Places each task: chain `c`'s tasks with index `i` share a loop; a chain with at least as many tasks
