@@ -22,7 +22,7 @@ use crate::declare::SourceMap;
 use crate::problem::Problems;
 use crate::report::Reporter;
 
-pub use settings::MAX_TASKS;
+pub use settings::{MAX_TASKS, MAX_WORKERS};
 
 pub(crate) use config::{Misfit, judge};
 

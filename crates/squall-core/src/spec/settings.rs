@@ -9,6 +9,9 @@ use crate::units::{ByteSize, HumanDuration};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// How many workers of a cluster run the topology, at most one for each executor; in one process it
+    /// has no effect. Default 1.
+    pub workers: u32,
     /// How long a tuple tree may take, time in queues not counted; then it fails. Default 30s.
     pub message_timeout: HumanDuration,
     /// How many tuple trees a spout task may have pending; at the bound it isn't asked for more.
@@ -41,6 +44,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            workers: 1,
             message_timeout: HumanDuration::from_secs(30),
             max_spout_pending: 10_000,
             max_spout_pending_bytes: ByteSize::mib(64),

@@ -8,6 +8,8 @@ use crate::report::Reporter;
 
 /// The most tasks of a topology.
 pub const MAX_TASKS: u32 = 65_536;
+/// The most workers of a topology.
+pub const MAX_WORKERS: u32 = 4096;
 
 /// Reports settings out of their range.
 pub(super) fn check(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
@@ -17,10 +19,15 @@ pub(super) fn check(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
         reporter.error(&at.key(key), Point::Value, message, None);
     }
     let Settings {
+        workers,
         restart_backoff: first,
         restart_backoff_cap: cap,
         ..
     } = spec.settings;
+    if workers > MAX_WORKERS {
+        let message = format!("a topology has at most {MAX_WORKERS} workers");
+        reporter.error(&at.key("workers"), Point::Value, message, None);
+    }
     if first > cap {
         let message =
             format!("the first restart waits {first}, longer than the longest wait, {cap}");
@@ -35,6 +42,7 @@ pub(super) fn check(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
 /// Returns the keys whose value is zero and mustn't be.
 fn zeros(settings: &Settings) -> Vec<&'static str> {
     let Settings {
+        workers,
         message_timeout,
         max_spout_pending,
         max_spout_pending_bytes,
@@ -51,6 +59,7 @@ fn zeros(settings: &Settings) -> Vec<&'static str> {
     let duration = |value: &HumanDuration| *value == HumanDuration::default();
     let size = |value: &ByteSize| *value == ByteSize::default();
     let table = [
+        ("workers", *workers == 0),
         ("message_timeout", duration(message_timeout)),
         ("max_spout_pending", *max_spout_pending == 0),
         ("max_spout_pending_bytes", size(max_spout_pending_bytes)),

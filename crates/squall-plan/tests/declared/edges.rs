@@ -322,6 +322,22 @@ error: a tick of 0 would never end
 }
 
 #[test]
+fn workers_have_bounds() {
+    for (n_workers, message) in [
+        ("0", "`workers` must be more than 0"),
+        ("5000", "a topology has at most 4096 workers"),
+    ] {
+        let text = format!(
+            "name: t\nsettings: {{ workers: {n_workers} }}\nspouts: {{ lines: {{ type: lines, config: {{ path: a }} }} }}\n"
+        );
+        file(&text).reports(&format!(
+            "\nerror: {message}\n  --> t.yaml:2:22\n   |\n 2 | settings: {{ workers: {n_workers} }}\n   |                      {}\n",
+            "^".repeat(n_workers.len())
+        ));
+    }
+}
+
+#[test]
 fn a_program_can_check_what_it_built_itself() {
     let mut t = TopologyBuilder::new("built");
     t.spout("clicks", "lines", json!({ "path": "a" })).unwrap();

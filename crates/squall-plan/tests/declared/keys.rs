@@ -42,7 +42,7 @@ error: unknown key `message_timout`
    |
  4 | settings: { message_timout: 1s }
    |             ^^^^^^^^^^^^^^
-   = help: did you mean `message_timeout`? keys here: message_timeout, max_spout_pending, max_spout_pending_bytes, max_held_bytes, max_tuple_bytes, edge_bytes, edge_batches, drain_timeout, restart_backoff, restart_backoff_cap, seed
+   = help: did you mean `message_timeout`? keys here: workers, message_timeout, max_spout_pending, max_spout_pending_bytes, max_held_bytes, max_tuple_bytes, edge_bytes, edge_batches, drain_timeout, restart_backoff, restart_backoff_cap, seed
 
 error: unknown key `paralelism`
   --> t.yaml:6:25

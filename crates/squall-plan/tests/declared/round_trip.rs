@@ -11,7 +11,7 @@ use crate::support::{file, program};
 
 const TEXT: &str = r"
 name: everything
-settings: { message_timeout: 5s, max_spout_pending: 100, edge_bytes: 64KiB, seed: 7 }
+settings: { workers: 3, message_timeout: 5s, max_spout_pending: 100, edge_bytes: 64KiB, seed: 7 }
 spouts:
   lines: { type: lines, parallelism: 2, dedicated: true, config: { path: a, wait: 1s } }
 bolts:
@@ -31,6 +31,7 @@ bolts:
 
 fn built() -> Result<TopologySpec, DeclareError> {
     let mut t = TopologyBuilder::new("everything");
+    t.settings().workers = 3;
     t.settings().message_timeout = HumanDuration::from_secs(5);
     t.settings().max_spout_pending = 100;
     t.settings().edge_bytes = ByteSize::kib(64);
