@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** a commit is all or nothing, and durable before it is answered.
 
+pub mod cluster;
 mod commit;
 mod file;
 mod memory;
