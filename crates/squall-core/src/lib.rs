@@ -18,11 +18,13 @@ mod fields;
 mod ids;
 mod key;
 mod metrics;
+mod port;
 mod registry;
 pub mod replay;
 mod spec;
 mod spout;
 mod token;
+mod transit;
 mod tuple;
 mod units;
 mod value;
@@ -56,6 +58,10 @@ pub mod engine {
     pub use crate::anchor::{Anchor, Anchors, RootId};
     pub use crate::batch::{Batch, row_bytes};
     pub use crate::emitter::{Anchoring, EmitTo, Output};
+    pub use crate::port::{
+        AckInlet, AckOutlet, ComponentIdx, EdgeId, Inlet, LinkEvents, Outlet, WorkerIdx,
+    };
     pub use crate::token::{TokenReport, TokenSink};
+    pub use crate::transit::{Contribution, Delivery, Item, Mark, Refused, Row, Word};
     pub use crate::value::{from_row, to_row};
 }
