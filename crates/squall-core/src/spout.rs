@@ -42,7 +42,8 @@ pub trait Spout: Send {
     /// [`Activity::Idle`] and waking the task's waker. Not called while max spout pending is reached.
     ///
     /// # Errors
-    /// An error is counted and logged, and the task is asked again after a back-off.
+    /// An error is logged, and the task is asked again after a pause. One that is permanent
+    /// ([`crate::ComponentError::permanent`]) stops the topology, which then says why.
     fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity>;
 
     /// Takes the good end of a tracked emit.

@@ -300,6 +300,16 @@ impl Base {
             .store(self.restarts.is_crash_looping(), Ordering::Relaxed);
     }
 
+    /// Takes note that a spout can't go on and that asking again would mend nothing: the topology stops,
+    /// and says why. What is pending may go on to its end.
+    fn gave_up(&self, error: &ComponentError) {
+        let component = &self.info.component;
+        let deadline = self.output.now + self.settings.drain_timeout.0;
+        self.control
+            .fail(format!("`{component}` can't go on: {error}"), deadline);
+        self.stats.set_last_error(error.to_string());
+    }
+
     /// Takes note that an instance is to be replaced.
     fn restart_after(&mut self, error: &ComponentError) {
         tracing::warn!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_core::{Activity, ComponentError, Moment, Spout, SpoutEmitter};
+use squall_core::{Activity, ComponentError, Moment, Remedy, Spout, SpoutEmitter};
 
 use super::guard::{guard, guard_silent, wants_restart};
 use super::instance::Instance;
@@ -212,8 +212,12 @@ impl SpoutTask {
             self.base.output.now = now;
         }
         if let Some(error) = fault {
-            self.base.note_error("next_tuple", &error.to_string());
             self.rest = Rest::Until(self.now() + ERROR_PAUSE);
+            if error.remedy() == Remedy::DeadLetter {
+                self.base.gave_up(&error);
+                return;
+            }
+            self.base.note_error("next_tuple", &error.to_string());
             if wants_restart(&error) {
                 self.restart(&error);
             }

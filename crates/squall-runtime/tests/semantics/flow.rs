@@ -378,6 +378,41 @@ fn a_component_that_can_never_start_stops_the_topology_and_says_which() {
 }
 
 #[test]
+fn a_spout_that_can_never_go_on_stops_the_topology_once_all_is_acked() {
+    struct Refused(Numbers);
+    impl Spout for Refused {
+        fn outputs(&self) -> Outputs {
+            self.0.outputs()
+        }
+        fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+            match self.0.next_tuple(out)? {
+                Activity::Finished => {
+                    Err(squall_core::ComponentError::from("access denied").permanent())
+                }
+                activity => Ok(activity),
+            }
+        }
+        fn ack(&mut self, id: squall_core::MessageId) {
+            self.0.ack(id);
+        }
+    }
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let spout_log = log.clone();
+    bench.spout("in", 1, move || Refused(Numbers::new(&spout_log, 10)));
+    bench
+        .bolt("b", || FnBolt::new(|_, _, _| Ok(())))
+        .shuffle("in");
+    let mut simulation = bench.simulate();
+    assert!(simulation.run_to_end(Duration::from_secs(1)));
+    assert_eq!(log.acked().len(), 10);
+    assert_eq!(
+        simulation.failure().unwrap().reason,
+        "`in` can't go on: access denied"
+    );
+}
+
+#[test]
 fn a_component_that_starts_at_the_third_attempt_is_waited_for() {
     struct Slow(Arc<AtomicU64>);
     impl Bolt for Slow {
