@@ -11,6 +11,7 @@ mod instance;
 mod restarts;
 mod slice;
 mod spout;
+mod unacked;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -205,6 +206,9 @@ impl Base {
         let n_pending = self.output.ledger.pending().n_roots;
         self.control.adjust_pending(self.n_pending, n_pending);
         self.n_pending = n_pending;
+        if self.restarts.has_failed() {
+            self.show_health();
+        }
     }
 
     /// Drops the oldest batch of a jammed feedback edge once nothing has moved for a while.
@@ -294,10 +298,9 @@ impl Base {
                 .fail(format!("`{component}` can't start: {error}"), now);
         }
         self.note_error("start", &error.to_string());
+        self.stats.failed_starts.add(1);
         self.restarts.failed(now);
-        self.stats
-            .crash_looping
-            .store(self.restarts.is_crash_looping(), Ordering::Relaxed);
+        self.show_health();
     }
 
     /// Takes note that a spout can't go on and that asking again would mend nothing: the topology stops,
@@ -321,9 +324,17 @@ impl Base {
         self.stats.set_last_error(error.to_string());
         self.stats.restarts.add(1);
         self.restarts.failed(self.output.now);
-        self.stats
+        self.show_health();
+    }
+
+    /// Shows how a task fares that has failed before.
+    fn show_health(&self) {
+        let (stats, now) = (&self.stats, self.output.now);
+        let is_crash_looping = self.restarts.is_crash_looping(now);
+        stats.down.store(self.restarts.is_down(), Ordering::Relaxed);
+        stats
             .crash_looping
-            .store(self.restarts.is_crash_looping(), Ordering::Relaxed);
+            .store(is_crash_looping, Ordering::Relaxed);
     }
 
     /// Forgets the roots of an instance that is gone: their verdicts have nobody to go to.

@@ -45,8 +45,11 @@ pub(crate) struct TaskStats {
     pub(crate) pending_bytes: Counter,
     pub(crate) held: Counter,
     pub(crate) deferred: Counter,
+    pub(crate) unacked: Counter,
     pub(crate) restarts: Counter,
+    pub(crate) failed_starts: Counter,
     pub(crate) cycle_drops: Counter,
+    pub(crate) down: AtomicBool,
     pub(crate) crash_looping: AtomicBool,
     last_error: Mutex<Option<String>>,
     pub(crate) queue: Distribution,
@@ -68,8 +71,11 @@ impl TaskStats {
             pending_bytes: Counter::default(),
             held: Counter::default(),
             deferred: Counter::default(),
+            unacked: Counter::default(),
             restarts: Counter::default(),
+            failed_starts: Counter::default(),
             cycle_drops: Counter::default(),
+            down: AtomicBool::new(false),
             crash_looping: AtomicBool::new(false),
             last_error: Mutex::default(),
             queue: Distribution::new(),
@@ -118,6 +124,10 @@ impl TaskStats {
             lost: of(FailureReason::Lost),
             drained: of(FailureReason::Drained),
         }
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_crash_looping(&self) -> bool {

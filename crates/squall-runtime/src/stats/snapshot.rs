@@ -61,6 +61,9 @@ pub struct TaskSnapshot {
     pub held: u64,
     /// Tuples that the task has deferred and whose tokens live: where a stuck tree is kept.
     pub deferred: u64,
+    /// Messages of a spout whose last verdict was a failure: the spout has given them up, or has yet to
+    /// emit them again. At the end of a run: those that were never acked.
+    pub unacked: u64,
     /// Batches that wait in front of the task.
     pub queued_batches: u64,
     /// The bytes of those.
@@ -73,6 +76,10 @@ pub struct TaskSnapshot {
     pub complete_us: Latency,
     /// How often the task was started anew after a panic or at its own wish.
     pub restarts: u64,
+    /// How often the task could not be started: its component refused to be built, opened or prepared.
+    pub failed_starts: u64,
+    /// A failure keeps the task from working: it waits for its next start, or was waiting when it ended.
+    pub down: bool,
     /// The task fails again and again, and waits the longest time between restarts.
     pub crash_looping: bool,
     /// The last error of the task that failed no tuple, or that made it restart.

@@ -50,9 +50,23 @@ impl Restarts {
         self.n_failures = self.n_failures.saturating_add(1);
     }
 
-    /// Tells whether the task fails again and again: the wait has reached its cap.
-    pub(crate) fn is_crash_looping(&self) -> bool {
-        self.n_failures > 0 && self.wait() >= self.cap
+    /// Tells whether the task has ever failed.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.n_failures > 0
+    }
+
+    /// Tells whether a failure keeps the task from working.
+    pub(crate) const fn is_down(&self) -> bool {
+        self.has_failed() && self.up_since.is_none()
+    }
+
+    /// Tells whether the task fails again and again: the wait has reached its cap, and it hasn't been up
+    /// for longer than that since.
+    pub(crate) fn is_crash_looping(&self, now: Moment) -> bool {
+        let was_up = self.up_since.map(|since| now.since(since));
+        self.has_failed()
+            && self.wait() >= self.cap
+            && was_up.is_none_or(|was_up| was_up <= self.cap)
     }
 
     fn wait(&self) -> Duration {
@@ -80,11 +94,13 @@ mod tests {
             waits,
             [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000]
         );
-        assert!(restarts.is_crash_looping());
+        assert!(restarts.is_crash_looping(now) && restarts.is_down());
         restarts.started(now);
+        assert!(restarts.is_crash_looping(now) && !restarts.is_down());
         now = now + Duration::from_secs(31);
+        assert!(!restarts.is_crash_looping(now));
         restarts.failed(now);
         assert_eq!(restarts.due().since(now).as_millis(), 100);
-        assert!(!restarts.is_crash_looping());
+        assert!(!restarts.is_crash_looping(now) && restarts.is_down());
     }
 }

@@ -7,6 +7,7 @@ use squall_core::{Activity, ComponentError, Moment, Remedy, Spout, SpoutEmitter}
 use super::guard::{guard, guard_silent, wants_restart};
 use super::instance::Instance;
 use super::slice::Slice;
+use super::unacked::Unacked;
 use super::{Base, Maker, Next};
 use crate::ack::{Ended, Outcome};
 use crate::control::Phase;
@@ -22,6 +23,7 @@ pub(crate) struct SpoutTask {
     maker: Maker,
     instance: Option<Instance<dyn Spout>>,
     slice: Slice,
+    unacked: Unacked,
     rest: Rest,
     /// What the instance was last told: `activate` or `deactivate`.
     active: bool,
@@ -54,12 +56,13 @@ enum Ending {
 }
 
 impl SpoutTask {
-    pub(crate) const fn new(base: Base, maker: Maker) -> Self {
+    pub(crate) fn new(base: Base, maker: Maker) -> Self {
         Self {
             base,
             maker,
             instance: None,
             slice: Slice::new(),
+            unacked: Unacked::default(),
             rest: Rest::No,
             active: true,
             finished: false,
@@ -144,8 +147,13 @@ impl SpoutTask {
         let Some(instance) = &mut self.instance else {
             return Ok(());
         };
-        if end.outcome == Outcome::Acked {
-            self.base.stats.acked.add(1);
+        match end.outcome {
+            Outcome::Acked => {
+                self.base.stats.acked.add(1);
+                self.unacked.ack(end.message, &self.base.stats);
+            }
+            Outcome::Failed(_) => self.unacked.fail(end.message, &self.base.stats),
+            Outcome::Held => {}
         }
         guard_silent(|| match &end.outcome {
             Outcome::Acked => instance.component.ack(end.message),
@@ -334,6 +342,7 @@ impl SpoutTask {
             self.base.note_error("drop", &error.to_string());
         }
         self.base.forget_roots();
+        self.unacked.clear(&self.base.stats);
         self.base.restart_after(error);
         self.rest = Rest::No;
     }

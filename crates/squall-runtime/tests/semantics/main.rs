@@ -12,6 +12,7 @@
 mod acking;
 mod flow;
 mod groupings;
+mod health;
 mod kit;
 mod random_graphs;
 mod threads;
