@@ -77,6 +77,16 @@ name! {
     StreamId
 }
 
+name! {
+    /// A topology of a cluster: its name, `-` and a number that no other topology of the cluster has had.
+    TopologyId
+}
+
+name! {
+    /// The name of one of a cluster's supervisors.
+    SupervisorId
+}
+
 impl StreamId {
     /// The stream that an emit without a stream's name goes to.
     pub const DEFAULT: &'static str = "default";

@@ -42,7 +42,7 @@ pub use error::{
     ComponentError, Failure, FailureReason, Remediable, Remedy, Result, RowError, Verdict,
 };
 pub use fields::{Outputs, Schema};
-pub use ids::{ComponentId, MessageId, StreamId, TaskId};
+pub use ids::{ComponentId, MessageId, StreamId, SupervisorId, TaskId, TopologyId};
 pub use key::{KEY_GROUPS, hash_key, key_group, owner_of};
 pub use metrics::{MAX_METRICS_PER_TASK, Metric, MetricReading, Metrics};
 pub use registry::{BuildError, ComponentType, Registry};

@@ -8,6 +8,7 @@ mod layout;
 mod path;
 mod problem;
 mod report;
+pub mod schedule;
 mod schema;
 mod validate;
 

@@ -1,0 +1,5 @@
+//! The scheduler: tasks to workers, workers to slots.
+
+mod assign;
+mod explain;
+mod place;
