@@ -162,7 +162,8 @@ impl App {
 
     /// Does what the command line says. Blocks until it is done.
     ///
-    /// Exit status: 0 done, 1 failed, 2 the command line or a topology is invalid and nothing started.
+    /// Exit status: 0 done, 1 failed (`run`: or a message was never acked, or a task was down at the end), 2
+    /// the command line or a topology is invalid and nothing started.
     #[must_use = "the exit status is what `main` returns"]
     pub fn main(self) -> ExitCode {
         line::dispatch(self, std::env::args_os().collect())

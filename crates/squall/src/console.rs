@@ -18,6 +18,13 @@ pub fn say(text: impl Display) {
     writeln!(std::io::stderr().lock(), "{text}").unwrap_or_default();
 }
 
+/// Writes a number and what it counts: `1 task`, `2 tasks`.
+#[must_use]
+pub fn counted(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
 /// Tells whether a person watches stderr.
 #[must_use]
 pub fn is_watched() -> bool {

@@ -3,6 +3,7 @@
 //! What `run` does, for commands of a program's own ([`crate::App::command`]) that bring their own
 //! store, options or display.
 
+mod health;
 mod progress;
 mod signals;
 mod spawner;
@@ -21,6 +22,7 @@ use crate::console;
 
 use spawner::TokioSpawner;
 
+pub use health::{shortfall, troubles};
 pub use progress::{Progress, Totals};
 pub use signals::heed;
 pub use state::{StateError, StateFile};

@@ -21,6 +21,12 @@ const REPORT_PERIOD: Duration = Duration::from_secs(5);
 
 /// Run a topology in this process until its spouts finish, or Ctrl-C drains it
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Exit status:
+  0  every message was acked, and no task was down at the end
+  1  a message was never acked (it failed for good, or its retry was still to come), a task was
+     down, or the run could not go on
+  2  wrong usage or an invalid topology: nothing was started")]
 pub(super) struct RunArgs {
     /// Drain after this long: 30s, 5m
     #[arg(long = "for", value_name = "DURATION")]
@@ -49,7 +55,7 @@ struct Summary<'s> {
     #[serde(flatten)]
     totals: Totals,
     elapsed_s: f64,
-    /// Why the run ended, where it ended badly.
+    /// Why the run ended, or what it left undone, where it ended badly.
     error: Option<String>,
 }
 
@@ -70,22 +76,28 @@ pub(super) fn run(matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
         let snapshot = local.running().snapshot();
         let progress = Progress::since(before.as_ref(), &snapshot);
         console::say(progress);
-        complain(&snapshot);
+        for trouble in local::troubles(&snapshot) {
+            console::say(format_args!("        {trouble}"));
+        }
         before = Some(progress);
     });
-    let error = outcome.err().map(|error| error.to_string());
-    let failed = error.is_some();
-    summarise(&args, &local.running().snapshot(), error)?;
+    let snapshot = local.running().snapshot();
+    let errors = match outcome {
+        Ok(()) => local::shortfall(&snapshot),
+        // The rest is undone because of it.
+        Err(error) => vec![error.to_string()],
+    };
+    summarise(&args, &snapshot, &errors)?;
     if state.exists() {
         let location = state.location();
         console::say(format_args!(
             "checkpoints are in {location}: the next run resumes there"
         ));
     }
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
+    Ok(if errors.is_empty() {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -104,27 +116,21 @@ fn open_state(args: &RunArgs, topology: &str, program: &Program) -> Result<Arc<S
     Ok(Arc::new(state))
 }
 
-/// Names the tasks that fail again and again: nothing will come of the run before somebody acts.
-fn complain(snapshot: &TopologySnapshot) {
-    for task in snapshot.tasks.iter().filter(|task| task.crash_looping) {
-        let error = task.last_error.as_deref().unwrap_or("no error was kept");
-        let (component, restarts) = (&task.component, task.restarts);
-        console::say(format_args!(
-            "        {component} fails again and again ({restarts} restarts): {error}"
-        ));
-    }
-}
-
-fn summarise(args: &RunArgs, snapshot: &TopologySnapshot, error: Option<String>) -> Result<()> {
+fn summarise(args: &RunArgs, snapshot: &TopologySnapshot, errors: &[String]) -> Result<()> {
     let summary = Summary {
         topology: &snapshot.topology,
         totals: Totals::of(snapshot),
         elapsed_s: snapshot.uptime.as_secs_f64(),
-        error,
+        error: (!errors.is_empty()).then(|| errors.join("\n")),
     };
     match args.output {
         Format::Json => console::data(serde_json::to_string(&summary)?),
-        Format::Text => console::say(text(&summary)),
+        Format::Text => {
+            console::say(text(&summary));
+            for error in errors {
+                console::say(format_args!("error: {error}"));
+            }
+        }
     }
     Ok(())
 }
@@ -136,15 +142,19 @@ fn text(summary: &Summary<'_>) -> String {
         failed,
         replayed,
         pending,
-        ..
+        restarts,
+        failed_starts,
+        unacked: _,
     } = summary.totals;
     let (topology, elapsed_s) = (summary.topology, summary.elapsed_s);
     let mut text = format!(
         "{topology}: {elapsed_s:.1} s, emitted {emitted}, acked {acked}, failed {failed}, \
          replayed {replayed}, pending {pending}"
     );
-    if let Some(error) = &summary.error {
-        text = format!("{text}\nerror: {error}");
+    for (n, what) in [(restarts, "restarts"), (failed_starts, "failed starts")] {
+        if n > 0 {
+            text = format!("{text}, {what} {n}");
+        }
     }
     text
 }

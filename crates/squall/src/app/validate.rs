@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args};
 use squall_core::Result;
 
 use crate::app::{Program, target};
-use crate::console;
+use crate::console::{self, counted};
 
 /// Check a topology and say everything that is wrong with it
 #[derive(Args, Debug)]
@@ -18,18 +18,13 @@ pub(super) fn validate(matches: &ArgMatches, program: &Program) -> Result<ExitCo
     let spec = &declared.spec;
     let spouts = spec.spouts.values().map(|spout| spout.parallelism);
     let bolts = spec.bolts.values().map(|bolt| bolt.parallelism);
-    let n_tasks = spouts.chain(bolts).map(|n| n.get() as usize).sum();
+    let n_tasks = spouts.chain(bolts).map(|n| u64::from(n.get())).sum();
     console::say(format_args!(
         "{}: valid; {}, {}, {}",
         spec.name,
-        counted(spec.spouts.len(), "spout"),
-        counted(spec.bolts.len(), "bolt"),
+        counted(spec.spouts.len() as u64, "spout"),
+        counted(spec.bolts.len() as u64, "bolt"),
         counted(n_tasks, "task"),
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-fn counted(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
 }

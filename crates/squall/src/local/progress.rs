@@ -23,8 +23,12 @@ pub struct Totals {
     pub replayed: u64,
     /// Tuple trees that have no verdict yet.
     pub pending: u64,
+    /// Messages whose last verdict was a failure; at the end: that were never acked.
+    pub unacked: u64,
     /// Tasks started anew.
     pub restarts: u64,
+    /// Attempts to start a task that failed.
+    pub failed_starts: u64,
 }
 
 /// The totals at one moment, and the rates since another; its `Display` is the line.
@@ -56,6 +60,7 @@ impl Totals {
                 .sum::<u64>();
             totals.acked += task.acked;
             totals.failed += task.failed.total();
+            totals.unacked += task.unacked;
             let replayed = task
                 .metrics
                 .iter()
@@ -64,7 +69,10 @@ impl Totals {
                 .map(|m| u64::try_from(m.value).unwrap_or(0))
                 .sum::<u64>();
         }
-        totals.restarts = snapshot.tasks.iter().map(|task| task.restarts).sum();
+        for task in &snapshot.tasks {
+            totals.restarts += task.restarts;
+            totals.failed_starts += task.failed_starts;
+        }
         totals
     }
 }
@@ -96,6 +104,7 @@ impl fmt::Display for Progress {
             replayed,
             pending,
             restarts,
+            failed_starts,
             ..
         } = self.totals;
         write!(f, "{:>5} s", self.uptime.as_secs())?;
@@ -107,6 +116,9 @@ impl fmt::Display for Progress {
         )?;
         if restarts > 0 {
             write!(f, "  restarts {restarts}")?;
+        }
+        if failed_starts > 0 {
+            write!(f, "  failed starts {failed_starts}")?;
         }
         Ok(())
     }
