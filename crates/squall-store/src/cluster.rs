@@ -1,24 +1,27 @@
 //! What the cluster wants to be, kept where it survives: nimbus's desired state as keys and values.
 //!
-//! [`ClusterStore`] is the contract; [`MemoryCluster`] keeps it for tests.
+//! [`ClusterStore`] is the contract; [`MemoryCluster`] keeps it for tests, [`FileCluster`] in one file.
 //! The words are chosen so that etcd can keep it as well: a [`Revision`] is etcd's `mod_revision`, a [`Txn`]
 //! is its transaction, the leader's epoch is one more key that each transaction compares. Leases, where a
 //! store has them, tell who is alive; what is *right* hangs on revisions and on the epoch alone.
 
+mod checkpoints;
+mod file;
 mod memory;
 mod page;
 mod txn;
 mod watch;
+mod worker;
 
 use bytes::Bytes;
 use squall_core::BoxFuture;
 use thiserror::Error;
 
+pub use checkpoints::ClusterCheckpoints;
+pub use file::{FileCluster, FileClusterConfig};
 pub use memory::MemoryCluster;
 pub use txn::{MAX_KEY_BYTES, MAX_TXN_BYTES, MAX_TXN_OPS, Op, Precondition, Txn};
 pub use watch::{Change, MAX_HISTORY_BYTES, MAX_HISTORY_CHANGES, Watch, WatchItem};
-
-pub(crate) use page::PageBuilder;
 
 /// The most entries of one page of a listing.
 pub const MAX_PAGE_ENTRIES: usize = 1000;
@@ -107,11 +110,25 @@ pub enum ClusterError {
 ///
 /// No call blocks: the futures wait. A call whose future is dropped may still be performed.
 pub trait ClusterStore: Send + Sync {
+    /// Reads these keys, all at one revision. The answers come in the order of the keys.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unavailable`]; [`ClusterError::Invalid`] for more than [`MAX_TXN_OPS`] keys.
+    fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Stored>>, ClusterError>>;
+
     /// Reads one key.
     ///
     /// # Errors
     /// [`ClusterError::Unavailable`].
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stored>, ClusterError>>;
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stored>, ClusterError>> {
+        Box::pin(async move {
+            let mut found = self.get_many(vec![key.to_owned()]).await?;
+            Ok(found.pop().flatten())
+        })
+    }
 
     /// Reads a page of the keys that start with `prefix`, beginning behind the key `after`. One page is of
     /// one revision; the next may be of a later one. [`list_all`] turns the pages.

@@ -8,9 +8,11 @@
 
 pub mod cluster;
 mod commit;
+mod disk;
 mod file;
 mod memory;
 mod worker;
 
-pub use file::{FileStore, OpenError};
+pub use disk::OpenError;
+pub use file::FileStore;
 pub use memory::MemoryStore;

@@ -9,6 +9,9 @@ use squall_core::{
     CheckpointStore, Entry, Fence, MAX_KEY_BYTES, MAX_VALUE_BYTES, MAX_WRITES_PER_COMMIT,
     StoreError, Write,
 };
+use squall_store::cluster::{
+    ClusterCheckpoints, ClusterStore, FileCluster, FileClusterConfig, MemoryCluster,
+};
 use squall_store::{FileStore, MemoryStore, OpenError};
 use tempfile::TempDir;
 
@@ -19,6 +22,16 @@ fn check<F: Future<Output = ()>>(test: impl Fn(Arc<dyn CheckpointStore>) -> F) {
     block_on(test(Arc::new(
         FileStore::open(dir.path().join("deep/er/state.redb")).unwrap(),
     )));
+    let memory = Arc::new(MemoryCluster::new());
+    block_on(async { test(Arc::new(lead(memory).await)).await });
+    let path = dir.path().join("cluster/nimbus.redb");
+    let file = Arc::new(FileCluster::open(path, FileClusterConfig::default()).unwrap());
+    block_on(async { test(Arc::new(lead(file).await)).await });
+}
+
+async fn lead(store: Arc<dyn ClusterStore>) -> ClusterCheckpoints {
+    let leader_epoch = store.raise_leader_epoch().await.unwrap();
+    ClusterCheckpoints::new(store, leader_epoch)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

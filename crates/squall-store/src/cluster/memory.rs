@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use squall_core::BoxFuture;
 
-use crate::cluster::txn::{Found, Head, judge};
+use crate::cluster::page::PageBuilder;
+use crate::cluster::txn::{Found, Head, check_keys, judge};
 use crate::cluster::watch::Hub;
 use crate::cluster::{
-    ClusterError, ClusterStore, DEFAULT_MAX_BYTES, LeaderEpoch, Outcome, Page, PageBuilder,
-    Revision, Stored, Txn, Watch,
+    ClusterError, ClusterStore, DEFAULT_MAX_BYTES, LeaderEpoch, Outcome, Page, Revision, Stored,
+    Txn, Watch,
 };
 
 /// Keeps the cluster's state in memory: for tests, which can also make it fail. Never blocks for long.
@@ -124,9 +125,15 @@ impl MemoryCluster {
 }
 
 impl ClusterStore for MemoryCluster {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stored>, ClusterError>> {
-        let found = self.lock().entries.get(key).cloned();
-        Box::pin(ready(Ok(found)))
+    fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Stored>>, ClusterError>> {
+        Box::pin(ready(check_keys(&keys).map(|()| {
+            let state = self.lock();
+            let found = keys.iter().map(|key| state.entries.get(key).cloned());
+            found.collect()
+        })))
     }
 
     fn list<'a>(

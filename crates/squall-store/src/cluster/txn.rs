@@ -248,6 +248,16 @@ impl Refused {
     }
 }
 
+/// Checks how many keys are read at once.
+pub(crate) fn check_keys(keys: &[String]) -> Result<(), ClusterError> {
+    match keys.len() {
+        0..=MAX_TXN_OPS => Ok(()),
+        n_keys => Err(invalid(format!(
+            "{n_keys} keys are more than the {MAX_TXN_OPS} that are read at once"
+        ))),
+    }
+}
+
 fn n_bytes(op: &Op) -> usize {
     match op {
         Op::Put { key, value } => key.len() + value.len(),

@@ -160,7 +160,7 @@ impl Hub {
     }
 
     /// Goes on at a revision, and knows nothing of what led there.
-    fn skip_to(&self, revision: Revision) {
+    pub(crate) fn skip_to(&self, revision: Revision) {
         let mut history = self.lock();
         history.commits.clear();
         (history.n_changes, history.n_bytes) = (0, 0);
