@@ -19,6 +19,9 @@ use crate::seat::Seat;
 
 /// How long a task may keep its loop's thread.
 const OVERRUN: Duration = Duration::from_millis(50);
+/// How many slices tasks downstream may take out of turn in one round of a loop, so that those upstream
+/// have theirs.
+const DRAIN_SLICES: usize = 64;
 /// How often the watcher looks while a loop is at work.
 const WATCH_EVERY: Duration = Duration::from_millis(25);
 
@@ -179,18 +182,15 @@ impl Threads {
     /// Runs the seats of a loop in turn, until all have ended or the loop is taken away.
     fn run_loop(&self, loop_idx: usize, runner: u32) {
         let Loop { bed, seats, turn } = &self.loops[loop_idx];
-        let own = || {
-            seats
-                .iter()
-                .enumerate()
-                .filter(|(_, seat)| !seat.bell.has_moved_out())
-        };
+        let own = || seats.iter().filter(|seat| !seat.bell.has_moved_out());
         let between = Turn::between(runner);
         let mut now = self.clock.now();
         while !self.control.has_ended() {
-            let mut worked = false;
-            for (seat_idx, seat) in own() {
-                if !seat.is_ready(now) {
+            let (mut worked, mut n_drained) = (false, 0);
+            let mut seat_idx = 0;
+            while let Some(seat) = seats.get(seat_idx) {
+                if seat.bell.has_moved_out() || !seat.is_ready(now) {
+                    seat_idx += 1;
                     continue;
                 }
                 let inside = Turn::at(runner, seat_idx);
@@ -200,11 +200,22 @@ impl Threads {
                     return self.run_alone(seat);
                 }
                 now = self.clock.now();
+                // What waits downstream goes first: it frees memory, and room for other loops.
+                let downstream = seats
+                    .iter()
+                    .take(seat_idx)
+                    .position(|seat| seat.is_ready(now));
+                seat_idx = match downstream {
+                    Some(ready) if n_drained < DRAIN_SLICES => {
+                        n_drained += 1;
+                        ready
+                    }
+                    _ => seat_idx + 1,
+                };
             }
             if !worked {
-                let due = own().filter_map(|(_, seat)| seat.due()).min();
-                let ready =
-                    || self.control.has_ended() || own().any(|(_, seat)| seat.is_ready(now));
+                let due = own().filter_map(|seat| seat.due()).min();
+                let ready = || self.control.has_ended() || own().any(|seat| seat.is_ready(now));
                 bed.sleep(due.map(|due| due.since(now)), ready);
                 self.rouse_watcher();
                 now = self.clock.now();
