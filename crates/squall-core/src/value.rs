@@ -122,13 +122,22 @@ impl Value {
             Self::Str(text) if text.is_heap_allocated() => text.len(),
             Self::Str(_) => 0,
             Self::Bytes(bytes) => bytes.len(),
-            Self::List(items) => items.iter().map(|item| 24 + item.heap_bytes()).sum(),
-            Self::Map(map) => map
-                .iter()
-                .map(|(key, value)| 48 + key.len() + value.heap_bytes())
-                .sum(),
+            Self::List(items) => list_bytes(items),
+            Self::Map(map) => map_bytes(map),
         }
     }
+}
+
+// Apart, so that asking a value without contents of its own is inlined.
+
+fn list_bytes(items: &[Value]) -> usize {
+    items.iter().map(|item| 24 + item.heap_bytes()).sum()
+}
+
+fn map_bytes(map: &BTreeMap<Str, Value>) -> usize {
+    map.iter()
+        .map(|(key, value)| 48 + key.len() + value.heap_bytes())
+        .sum()
 }
 
 /// Writes the value as a person would read it: text bare, bytes as text where they are UTF-8.
