@@ -1,7 +1,8 @@
 //! Rows that travel together: what an emit appends to and a tuple looks into.
 //!
-//! A batch holds the values of one stream of one task, row after row in one vector. Once it is sent it
-//! is shared and never changes: fan-out, an `all` grouping and a kept tuple all point into it.
+//! A batch holds the values of one stream of one task on their way to one reader, row after row in one
+//! vector. Once it is sent it never changes. Fan-out lays clones of the values into each reader's batch:
+//! 24 bytes each, whatever they hold.
 
 use std::sync::Arc;
 
@@ -9,12 +10,14 @@ use crate::fields::Schema;
 use crate::ids::TaskId;
 use crate::value::Value;
 
-/// The rows that one task emitted to one stream between two flushes.
+/// The rows that one task emitted to one stream, for one reader, between two flushes.
 #[derive(Clone, Debug)]
 pub struct Batch {
     schema: Arc<Schema>,
     source: TaskId,
     values: Vec<Value>,
+    /// The number of fields.
+    width: usize,
     n_rows: usize,
     bytes: usize,
 }
@@ -22,8 +25,9 @@ pub struct Batch {
 impl Batch {
     /// Makes an empty batch of the stream `schema`, as emitted by the task `source`.
     #[must_use]
-    pub const fn new(schema: Arc<Schema>, source: TaskId) -> Self {
+    pub fn new(schema: Arc<Schema>, source: TaskId) -> Self {
         Self {
+            width: schema.fields.len(),
             schema,
             source,
             values: Vec::new(),
@@ -34,7 +38,7 @@ impl Batch {
 
     /// Makes room for `n_rows` more rows.
     pub fn reserve(&mut self, n_rows: usize) {
-        self.values.reserve(n_rows * self.schema.fields.len());
+        self.values.reserve(n_rows * self.width);
     }
 
     /// Moves one row out of `row`, whose length is the number of fields.
@@ -48,8 +52,17 @@ impl Batch {
     /// Moves one row whose [`row_bytes`] are known already.
     #[inline]
     pub fn push_measured(&mut self, row: &mut Vec<Value>, bytes: usize) {
-        debug_assert_eq!(row.len(), self.schema.fields.len());
+        debug_assert_eq!(row.len(), self.width);
         self.values.append(row);
+        self.n_rows += 1;
+        self.bytes += bytes;
+    }
+
+    /// Copies one row whose [`row_bytes`] are known already.
+    #[inline]
+    pub fn push_cloned(&mut self, row: &[Value], bytes: usize) {
+        debug_assert_eq!(row.len(), self.width);
+        self.values.extend_from_slice(row);
         self.n_rows += 1;
         self.bytes += bytes;
     }
@@ -61,8 +74,7 @@ impl Batch {
     #[must_use]
     #[inline]
     pub fn row(&self, row_idx: usize) -> &[Value] {
-        let width = self.schema.fields.len();
-        &self.values[row_idx * width..(row_idx + 1) * width]
+        &self.values[row_idx * self.width..(row_idx + 1) * self.width]
     }
 
     /// Returns the stream's schema.

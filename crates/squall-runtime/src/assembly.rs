@@ -236,6 +236,7 @@ impl Builder<'_> {
         )?;
         let desk = TokenDesk::new(component.id.clone(), self.inboxes.clone(), stats.clone());
         Ok(TaskOutput::new(OutputParts {
+            task,
             streams,
             targets,
             ledger: Ledger::new(task, rng.u64(..)),

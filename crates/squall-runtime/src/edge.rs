@@ -9,34 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use squall_core::engine::{Anchors, Batch};
+use squall_core::engine::Anchors;
 use squall_core::{Moment, Schema, StreamId, TaskId, Tuple, Value};
 
 use crate::bell::Bell;
-
-/// One tuple on its way to one task.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// The index in the delivery's batches.
-    pub(crate) batch_idx: u32,
-    /// The row in that batch.
-    pub(crate) row_idx: u32,
-    /// The tuple's trees, with the edge ids drawn for this task.
-    pub(crate) anchors: Anchors,
-}
-
-/// Tuples on their way to one task, in the order in which they were emitted.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    /// The batches that the rows are in: one for each stream that was emitted to.
-    pub(crate) batches: Arc<[Arc<Batch>]>,
-    /// The rows; never empty.
-    pub(crate) rows: Vec<Row>,
-    /// What the delivery takes of the edge's bytes while it waits: its batches as a whole, and its rows.
-    pub(crate) bytes: usize,
-    /// When they were sent.
-    pub(crate) sent: Moment,
-}
+use crate::delivery::{Cursor, Delivery, Draft, Origin};
 
 /// What travels along with the tuples and keeps its place among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +245,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[doc(hidden)]
 pub struct EdgeBench {
     edge: Edge,
-    item: Item,
+    item: Option<Item>,
 }
 
 impl EdgeBench {
@@ -276,43 +253,38 @@ impl EdgeBench {
     #[must_use]
     pub fn new(n_rows: u64) -> Self {
         let schema = Schema::new("in".into(), StreamId::default(), vec!["n".into()]);
-        let mut batch = Batch::new(schema, TaskId(0));
-        let row = |row_idx| Row {
-            batch_idx: 0,
-            row_idx,
-            anchors: Anchors::None,
+        let origin = Origin {
+            task: TaskId(0),
+            stream_idx: 0,
+            schema: &schema,
         };
-        let mut rows = Vec::new();
-        for row_idx in 0..u32::try_from(n_rows).unwrap_or(u32::MAX) {
-            batch.push(&mut vec![Value::from(row_idx)]);
-            rows.push(row(row_idx));
+        let mut draft = Draft::default();
+        for n in 0..n_rows {
+            let mut row = vec![Value::from(i64::try_from(n).unwrap_or(i64::MAX))];
+            draft.push(origin, &Anchors::None, 24, |batch| batch.push(&mut row));
         }
-        let delivery = Delivery {
-            batches: Arc::from([Arc::new(batch)]),
-            rows,
-            bytes: 1,
-            sent: Moment::ZERO,
-        };
         Self {
             edge: Edge::new(16, 1 << 20, false, Arc::default()),
-            item: Item::Rows(delivery),
+            item: draft.take(Moment::ZERO).map(Item::Rows),
         }
     }
 
     /// Sends the delivery, takes it at the other end and reads each of its tuples; returns how many.
     #[must_use]
     pub fn run(self) -> usize {
-        drop(self.edge.try_send(self.item));
+        if let Some(item) = self.item {
+            drop(self.edge.try_send(item));
+        }
         let Some(Item::Rows(delivery)) = self.edge.pop() else {
             return 0;
         };
         let Some(batch) = delivery.batches.first() else {
             return 0;
         };
-        let mut tuple = Tuple::new(batch.clone(), 0);
+        let (mut tuple, mut cursor) = (Tuple::new(batch.clone(), 0), Cursor::new(&delivery));
         let mut n_read = 0;
-        for row in &delivery.rows {
-            tuple.seek(row.row_idx as usize);
+        while let Some(place) = cursor.advance(&delivery) {
+            tuple.seek(place.row_idx);
             n_read += std::hint::black_box(tuple.values()).len();
         }
         n_read

@@ -7,6 +7,7 @@ mod assembly;
 mod bell;
 mod clock;
 mod control;
+mod delivery;
 mod edge;
 mod event_loop;
 mod group;

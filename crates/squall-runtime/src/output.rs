@@ -1,9 +1,10 @@
-//! What stands behind a task's emitter: lays rows into batches, routes them, draws edge ids, and keeps
-//! what the edges can't take yet.
+//! What stands behind a task's emitter: routes rows, draws edge ids, lays each row into the deliveries of
+//! its readers, and keeps what the edges can't take yet.
 //!
 //! **Invariant:** a tuple's edge id enters its root in the same contribution that takes its parent's
 //! out. So the ids drawn while a tuple is in hand gather in the anchors of that tuple, and leave with
-//! its ack; a deferred tuple gets an id of its own, as if it had been emitted to its holder.
+//! its ack; a deferred tuple gets an id of its own, as if it had been emitted to its holder. Tuples of
+//! the same tree that are executed one after the other leave as one contribution.
 
 mod stream;
 mod target;
@@ -15,18 +16,15 @@ use squall_core::{AckToken, EmitError, Failure, MessageId, Moment, Str, StreamId
 
 use crate::ack::{Ended, Lanes, Ledger, TokenDesk, Word};
 use crate::bell::Bell;
+use crate::delivery::{Delivery, Origin, Place, Roots, lay_row};
 use crate::stats::TaskStats;
 
 pub(crate) use stream::{StreamOut, Subscription};
 pub(crate) use target::Target;
 
-/// A batch is sent when it has this many rows,
-const BATCH_ROWS: usize = 256;
-/// or this many bytes.
-const BATCH_BYTES: usize = 64 * 1024;
-
 /// One task's side of all its outgoing edges, and the ledger of the roots it opens.
 pub(crate) struct TaskOutput {
+    task: TaskId,
     pub(crate) streams: Vec<StreamOut>,
     pub(crate) targets: Vec<Target>,
     pub(crate) ledger: Ledger,
@@ -38,21 +36,20 @@ pub(crate) struct TaskOutput {
     pub(crate) max_tuple_bytes: usize,
     /// The time of the current slice.
     pub(crate) now: Moment,
-    /// The trees of the tuple in hand.
+    /// The trees of the tuple in hand, with what those before it in the same tree have to contribute.
     in_hand: Anchors,
     row: Vec<Value>,
     /// The targets of the row under construction.
     picked: Vec<usize>,
     /// The default stream's index, where there is one: what nearly every emit asks for.
     default_stream: Option<usize>,
-    /// The streams that have rows in the open batches, in the order of their first row.
-    open: Vec<usize>,
     /// Something waits for room on an edge.
     blocked: bool,
 }
 
 /// What an output is made of.
 pub(crate) struct OutputParts {
+    pub(crate) task: TaskId,
     pub(crate) streams: Vec<StreamOut>,
     pub(crate) targets: Vec<Target>,
     pub(crate) ledger: Ledger,
@@ -65,6 +62,7 @@ pub(crate) struct OutputParts {
 impl TaskOutput {
     pub(crate) fn new(parts: OutputParts) -> Self {
         let OutputParts {
+            task,
             streams,
             targets,
             ledger,
@@ -74,6 +72,7 @@ impl TaskOutput {
             max_tuple_bytes,
         } = parts;
         Self {
+            task,
             default_stream: streams
                 .iter()
                 .position(|stream| stream.schema.stream == StreamId::DEFAULT),
@@ -89,17 +88,26 @@ impl TaskOutput {
             in_hand: Anchors::None,
             row: Vec::new(),
             picked: Vec::new(),
-            open: Vec::new(),
             blocked: false,
         }
     }
 
-    /// Takes a tuple's trees in hand: emits are anchored to them.
-    pub(crate) fn take_in_hand(&mut self, anchors: Anchors) {
-        self.in_hand = anchors;
+    /// Takes a tuple in hand: emits are anchored to its trees. The one before it is done.
+    #[inline]
+    pub(crate) fn take_in_hand(&mut self, place: Place<'_>) {
+        match (&mut self.in_hand, place.roots, place.edges) {
+            (Anchors::None, Roots::None, _) => {}
+            (Anchors::One(held), Roots::One(root), [edge]) if held.root == *root => {
+                held.edge ^= edge;
+            }
+            (_, roots, edges) => {
+                self.ack_in_hand();
+                self.in_hand = roots.anchors(edges);
+            }
+        }
     }
 
-    /// Acks the tuple in hand: its own edge ids out and its children's in, in one stroke.
+    /// Acks the tuples in hand: their own edge ids out and their children's in, in one stroke.
     pub(crate) fn ack_in_hand(&mut self) {
         for anchor in std::mem::take(&mut self.in_hand).as_slice() {
             self.lanes.push(anchor.root, Word::Xor(anchor.edge));
@@ -108,23 +116,27 @@ impl TaskOutput {
 
     /// Fails the trees of the tuple in hand.
     pub(crate) fn fail_in_hand(&mut self, failure: &Failure) {
-        let anchors = std::mem::take(&mut self.in_hand);
-        self.fail_all(&anchors, failure);
-    }
-
-    fn fail_all(&mut self, anchors: &Anchors, failure: &Failure) {
-        for anchor in anchors.as_slice() {
-            self.lanes
-                .push(anchor.root, Word::Fail(Box::new(failure.clone())));
+        for anchor in std::mem::take(&mut self.in_hand).as_slice() {
+            self.fail(anchor.root, failure);
         }
     }
 
-    /// Sends the open batches, and what waited before them, as far as the edges take it.
+    /// Fails a tree.
+    pub(crate) fn fail(&mut self, root: RootId, failure: &Failure) {
+        self.lanes.push(root, Word::Fail(Box::new(failure.clone())));
+    }
+
+    /// Fails the trees of all rows of a delivery.
+    fn fail_all(&mut self, delivery: &Delivery, failure: &Failure) {
+        delivery.for_each_root(0, |root| self.fail(root, failure));
+    }
+
+    /// Sends the deliveries under construction, and what waited before them, as far as the edges take it.
     /// Returns whether everything left.
     pub(crate) fn flush(&mut self) -> bool {
-        self.close_batches();
         let mut clear = true;
         for target in &mut self.targets {
+            target.close(self.now);
             clear &= target.send_backlog();
         }
         self.fail_refused();
@@ -170,12 +182,7 @@ impl TaskOutput {
     pub(crate) fn touch_backlog(&mut self) {
         let lanes = &mut self.lanes;
         for target in &self.targets {
-            target.for_each_waiting(|row| {
-                row.anchors
-                    .as_slice()
-                    .iter()
-                    .for_each(|anchor| lanes.push(anchor.root, Word::Waiting));
-            });
+            target.for_each_waiting(|root| lanes.push(root, Word::Waiting));
         }
     }
 
@@ -190,16 +197,16 @@ impl TaskOutput {
                 dropped.push(delivery);
             }
         }
-        for row in dropped.into_iter().flat_map(|delivery| delivery.rows) {
-            self.fail_all(&row.anchors, failure);
+        for delivery in &dropped {
+            self.fail_all(delivery, failure);
         }
         n_dropped
     }
 
     /// Tells readers that nothing follows from `task`.
     pub(crate) fn send_end(&mut self, task: TaskId) {
-        self.close_batches();
         for target in &mut self.targets {
+            target.close(self.now);
             target.push_end(task);
         }
     }
@@ -215,22 +222,6 @@ impl TaskOutput {
         stats.held.set(held.n_roots as u64);
     }
 
-    /// Freezes the open batches and puts each target's rows behind what it has waiting.
-    fn close_batches(&mut self) {
-        if self.open.is_empty() {
-            return;
-        }
-        let streams = &mut self.streams;
-        let batches: Arc<[_]> = self
-            .open
-            .drain(..)
-            .map(|stream_idx| streams[stream_idx].freeze())
-            .collect();
-        for target in &mut self.targets {
-            target.close(&batches, self.now);
-        }
-    }
-
     /// Fails what went to readers that have ended.
     fn fail_refused(&mut self) {
         let failure = Failure::new(
@@ -239,8 +230,8 @@ impl TaskOutput {
             "the reading task has ended",
         );
         for target_idx in 0..self.targets.len() {
-            for row in std::mem::take(&mut self.targets[target_idx].refused) {
-                self.fail_all(&row.anchors, &failure);
+            for delivery in std::mem::take(&mut self.targets[target_idx].refused) {
+                self.fail_all(&delivery, &failure);
             }
         }
     }
@@ -296,8 +287,7 @@ impl TaskOutput {
         }
     }
 
-    /// Lays the row into the stream's batch and names the targets that get it, with `anchor` called for
-    /// each of them.
+    /// Lays the row into the delivery of each task that gets it, with `anchor` called for each of them.
     fn route(
         &mut self,
         stream_idx: usize,
@@ -306,40 +296,50 @@ impl TaskOutput {
         mut anchor: impl FnMut(&mut fastrand::Rng, &mut Anchors) -> Anchors,
     ) {
         let Self {
+            task,
             streams,
             targets,
             in_hand,
             row,
             picked,
-            open,
             rng,
             ..
         } = self;
         let stream = &mut streams[stream_idx];
         stream.n_emitted += 1;
-        if stream.subscriptions.is_empty() {
-            row.clear();
-            return;
-        }
         // Picked first, laid down after: a custom grouping that panics leaves nothing half done.
         picked.clear();
         for subscription in &mut stream.subscriptions {
             subscription.pick(row, direct, |target_idx| picked.push(target_idx));
         }
-        let batch_idx = match stream.batch_idx {
-            Some(batch_idx) => batch_idx,
-            None => {
-                let batch_idx = stream.open_as(open.len());
-                open.push(stream_idx);
-                batch_idx
-            }
-        };
-        let row_idx = stream.next_row_idx();
-        for target_idx in &*picked {
-            targets[*target_idx].push(batch_idx, row_idx, anchor(rng, in_hand));
-        }
         stream.n_transferred += picked.len() as u64;
-        stream.push(row, bytes);
+        let origin = Origin {
+            task: *task,
+            stream_idx,
+            schema: &stream.schema,
+        };
+        let mut is_full = false;
+        for (n_left, target_idx) in (0..picked.len()).rev().zip(&*picked) {
+            let (target, anchors) = (&mut targets[*target_idx], anchor(rng, in_hand));
+            target.draft.push(origin, &anchors, bytes, |batch| {
+                lay_row(batch, row, bytes, n_left == 0);
+            });
+            is_full |= target.is_full();
+        }
+        if is_full {
+            self.send_full();
+        }
+    }
+
+    /// Sends the deliveries that are large enough.
+    fn send_full(&mut self) {
+        for target in &mut self.targets {
+            if target.is_full() {
+                target.close(self.now);
+                self.blocked |= !target.send_backlog();
+            }
+        }
+        self.fail_refused();
     }
 
     fn send_to(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
@@ -357,9 +357,6 @@ impl TaskOutput {
                 grown.fold(Anchors::None, Anchors::merge)
             }),
             Anchoring::Root(message) => self.send_root(stream_idx, to.task, bytes, message),
-        }
-        if self.streams[stream_idx].is_full(BATCH_ROWS, BATCH_BYTES) {
-            self.flush();
         }
         Ok(())
     }

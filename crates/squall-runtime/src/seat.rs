@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use squall_core::engine::Anchors;
+use squall_core::engine::RootId;
 use squall_core::{ComponentId, Metrics, Moment, TaskId};
 use squall_plan::Kind;
 
@@ -152,21 +152,23 @@ impl Seat {
     /// Tells the roots of what waits in front of a task that is stuck in author code that it waits.
     pub(crate) fn touch_inputs(&self, inboxes: &[Inbox]) {
         let mut by_owner: Vec<Vec<Contribution>> = inboxes.iter().map(|_| Vec::new()).collect();
-        let mut touch = |anchors: &Anchors| {
-            for anchor in anchors.as_slice() {
-                let (slot, generation) = (anchor.root.slot, anchor.root.generation);
-                if let Some(batch) = by_owner.get_mut(anchor.root.task.idx()) {
-                    batch.push(Contribution {
-                        slot,
-                        generation,
-                        word: Word::Waiting,
-                    });
-                }
+        let mut touch = |root: RootId| {
+            let RootId {
+                task,
+                slot,
+                generation,
+            } = root;
+            if let Some(batch) = by_owner.get_mut(task.idx()) {
+                batch.push(Contribution {
+                    slot,
+                    generation,
+                    word: Word::Waiting,
+                });
             }
         };
         self.hand.for_each_waiting(&mut touch);
         for edge in &self.inputs {
-            edge.walk(|delivery| delivery.rows.iter().for_each(|row| touch(&row.anchors)));
+            edge.walk(|delivery| delivery.for_each_root(0, &mut touch));
         }
         for (inbox, batch) in inboxes.iter().zip(by_owner) {
             if !batch.is_empty() {

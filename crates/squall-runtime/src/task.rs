@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use squall_core::engine::Anchors;
+use squall_core::engine::RootId;
 use squall_core::{ComponentError, Failure, FailureReason, Moment, Remedy, Settings, TaskInfo};
 
 use crate::ack::{Inbox, Outcome, Word};
@@ -269,11 +269,9 @@ impl Base {
         due
     }
 
-    /// Tells the roots of a tuple that it waits in a queue.
-    fn touch(&mut self, anchors: &Anchors) {
-        for anchor in anchors.as_slice() {
-            self.output.lanes.push(anchor.root, Word::Waiting);
-        }
+    /// Tells a tree that a tuple of it waits in a queue.
+    fn touch(&mut self, root: RootId) {
+        self.output.lanes.push(root, Word::Waiting);
     }
 
     /// Takes note of an error that failed no tuple.

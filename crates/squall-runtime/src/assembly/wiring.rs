@@ -87,7 +87,6 @@ impl Wiring {
         registry: &Registry,
     ) -> Result<(Vec<StreamOut>, Vec<Target>), StartError> {
         let emitter = &layout.components[emitter_idx];
-        let source = TaskId(emitter.tasks.start + u32::try_from(task_idx).unwrap_or(u32::MAX));
         let mut targets = Vec::new();
         let mut target_of = BTreeMap::new();
         for ((_, reader), wire) in self
@@ -102,7 +101,7 @@ impl Wiring {
         }
         let mut streams: Vec<StreamOut> = schemas
             .iter()
-            .map(|schema| StreamOut::new(schema.clone(), source, Vec::new()))
+            .map(|schema| StreamOut::new(schema.clone(), Vec::new()))
             .collect();
         for reader in &layout.components {
             for input in reader

@@ -1,21 +1,17 @@
-//! One output stream of one task: the open batch and who reads it.
+//! One output stream of one task: who reads it, and how often it was written.
 
 use std::sync::Arc;
 
-use squall_core::engine::Batch;
 use squall_core::{Schema, TaskId, Value};
 
 use crate::group::{Picks, Router};
 
-/// A stream's open batch, its readers and its counters.
+/// A stream's readers and its counters.
 pub(crate) struct StreamOut {
     pub(crate) schema: Arc<Schema>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) n_emitted: u64,
     pub(crate) n_transferred: u64,
-    batch: Batch,
-    /// The open batch's place in the delivery under construction; `None` while it is empty.
-    pub(crate) batch_idx: Option<u32>,
 }
 
 /// One input of one reading component: a grouping over its tasks.
@@ -53,18 +49,12 @@ impl Subscription {
 }
 
 impl StreamOut {
-    pub(crate) fn new(
-        schema: Arc<Schema>,
-        source: TaskId,
-        subscriptions: Vec<Subscription>,
-    ) -> Self {
+    pub(crate) const fn new(schema: Arc<Schema>, subscriptions: Vec<Subscription>) -> Self {
         Self {
-            batch: Batch::new(schema.clone(), source),
             schema,
             subscriptions,
             n_emitted: 0,
             n_transferred: 0,
-            batch_idx: None,
         }
     }
 
@@ -77,34 +67,5 @@ impl StreamOut {
         direct
             .flat_map(|subscription| &subscription.readers)
             .any(|(reader, _)| *reader == task)
-    }
-
-    /// Gives the open batch its place in the delivery under construction.
-    pub(crate) fn open_as(&mut self, n_open: usize) -> u32 {
-        let batch_idx = u32::try_from(n_open).unwrap_or(u32::MAX);
-        self.batch_idx = Some(batch_idx);
-        batch_idx
-    }
-
-    /// Returns the index that the next row gets; a batch is sent long before 32 bits are full.
-    pub(crate) fn next_row_idx(&self) -> u32 {
-        u32::try_from(self.batch.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Moves a row into the open batch.
-    pub(crate) fn push(&mut self, row: &mut Vec<Value>, bytes: usize) {
-        self.batch.push_measured(row, bytes);
-    }
-
-    pub(crate) const fn is_full(&self, n_rows: usize, bytes: usize) -> bool {
-        self.batch.len() >= n_rows || self.batch.bytes() >= bytes
-    }
-
-    /// Takes the open batch, to be shared by all that read it.
-    pub(crate) fn freeze(&mut self) -> Arc<Batch> {
-        self.batch_idx = None;
-        let mut next = Batch::new(self.schema.clone(), self.batch.source());
-        next.reserve(self.batch.len());
-        Arc::new(std::mem::replace(&mut self.batch, next))
     }
 }

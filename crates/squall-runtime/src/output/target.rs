@@ -3,56 +3,46 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use squall_core::engine::{Anchors, Batch};
+use squall_core::engine::RootId;
 use squall_core::{Moment, TaskId};
 
-use crate::edge::{Delivery, Edge, Item, Mark, Refused, Row};
+use crate::delivery::{Delivery, Draft};
+use crate::edge::{Edge, Item, Mark, Refused};
+
+/// A delivery is sent when it has this many rows,
+const DELIVERY_ROWS: usize = 256;
+/// or this many bytes.
+const DELIVERY_BYTES: usize = 64 * 1024;
 
 /// The sending side of one edge. The backlog is bounded by what one call of the author's code emits:
 /// the executor parks before the next one.
 pub(crate) struct Target {
     pub(crate) edge: Arc<Edge>,
-    rows: Vec<Row>,
+    /// The delivery under construction.
+    pub(crate) draft: Draft,
     backlog: VecDeque<Item>,
-    /// Rows whose reader has ended; their roots are to be failed.
-    pub(crate) refused: Vec<Row>,
+    /// What went to a reader that has ended; its roots are to be failed.
+    pub(crate) refused: Vec<Delivery>,
 }
 
 impl Target {
-    pub(crate) const fn new(edge: Arc<Edge>) -> Self {
+    pub(crate) fn new(edge: Arc<Edge>) -> Self {
         Self {
             edge,
-            rows: Vec::new(),
+            draft: Draft::default(),
             backlog: VecDeque::new(),
             refused: Vec::new(),
         }
     }
 
-    /// Adds a row to the delivery under construction.
-    pub(crate) fn push(&mut self, batch_idx: u32, row_idx: u32, anchors: Anchors) {
-        self.rows.push(Row {
-            batch_idx,
-            row_idx,
-            anchors,
-        });
+    /// Tells whether the delivery under construction is large enough to be sent.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.draft.n_rows() >= DELIVERY_ROWS || self.draft.bytes() >= DELIVERY_BYTES
     }
 
     /// Puts the delivery under construction behind the backlog.
-    pub(crate) fn close(&mut self, batches: &Arc<[Arc<Batch>]>, sent: Moment) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let next = Vec::with_capacity(self.rows.len());
-        let rows = std::mem::replace(&mut self.rows, next);
-        // Whole batches: a few rows of one keep all of it in memory.
-        let batches_bytes: usize = batches.iter().map(|batch| batch.bytes()).sum();
-        let bytes = batches_bytes + rows.len() * size_of::<Row>();
-        self.backlog.push_back(Item::Rows(Delivery {
-            batches: batches.clone(),
-            rows,
-            bytes,
-            sent,
-        }));
+    pub(crate) fn close(&mut self, sent: Moment) {
+        self.backlog.extend(self.draft.take(sent).map(Item::Rows));
     }
 
     /// Puts the end of this task behind the backlog.
@@ -65,7 +55,7 @@ impl Target {
         while let Some(item) = self.backlog.pop_front() {
             match self.edge.try_send(item) {
                 Ok(()) | Err(Refused::Closed(Item::Mark(_))) => {}
-                Err(Refused::Closed(Item::Rows(delivery))) => self.refused.extend(delivery.rows),
+                Err(Refused::Closed(Item::Rows(delivery))) => self.refused.push(delivery),
                 Err(Refused::Full(item)) => {
                     self.backlog.push_front(item);
                     return false;
@@ -85,12 +75,12 @@ impl Target {
         self.edge.feedback && self.is_blocked() && self.edge.reader_is_parked()
     }
 
-    /// Looks at each row that waits here.
-    pub(crate) fn for_each_waiting(&self, look: impl FnMut(&Row)) {
-        let rows = self.backlog.iter().flat_map(|item| match item {
-            Item::Rows(delivery) => delivery.rows.as_slice(),
-            Item::Mark(_) => &[],
-        });
-        rows.for_each(look);
+    /// Looks at the trees of each row that waits here.
+    pub(crate) fn for_each_waiting(&self, mut look: impl FnMut(RootId)) {
+        for item in &self.backlog {
+            if let Item::Rows(delivery) = item {
+                delivery.for_each_root(0, &mut look);
+            }
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use squall_core::engine::Anchors;
 use squall_core::{Bolt, ComponentError, Emitter, Failure, FailureReason, Moment, Result, Verdict};
 
 use super::guard::{guard, guard_silent, wants_restart};
@@ -136,7 +135,7 @@ impl BoltTask {
                     self.base
                         .stats
                         .queue
-                        .record(began.since(delivery.sent), delivery.rows.len() as u64);
+                        .record(began.since(delivery.sent), delivery.n_rows() as u64);
                 }
                 Arrival::Delivery(_) => {}
             }
@@ -172,20 +171,22 @@ impl BoltTask {
         // One guard for many tuples: the one that fails or panics is the one in hand.
         let executed = guard(|| {
             while n_done < at_most && !output.is_blocked() && !bell.is_hurried() {
-                let Some((tuple, anchors)) = inputs.next_tuple() else {
+                let Some((tuple, place)) = inputs.next_tuple() else {
                     break;
                 };
                 n_done += 1;
-                output.take_in_hand(anchors);
+                output.take_in_hand(place);
                 if mutation::is_on(Mutation::AckBeforeExecute) {
                     output.ack_in_hand();
                 }
                 component.execute(tuple, &mut Emitter::new(output))?;
-                output.ack_in_hand();
                 n_acked += 1;
             }
             Ok(())
         });
+        if executed.is_ok() {
+            output.ack_in_hand();
+        }
         self.inputs.finish_delivery();
         self.base.stats.acked.add(n_acked);
         if let Err(error) = executed {
@@ -315,9 +316,8 @@ impl BoltTask {
     /// Refuses what comes, and fails the roots of what is left.
     fn close_inputs(&mut self, reason: FailureReason, text: &str) {
         let failure = Failure::new(reason, Some(self.base.info.component.clone()), text);
-        for anchors in self.inputs.close() {
-            self.base.output.take_in_hand(anchors);
-            self.base.output.fail_in_hand(&failure);
+        for root in self.inputs.close() {
+            self.base.output.fail(root, &failure);
         }
     }
 
@@ -325,7 +325,7 @@ impl BoltTask {
     fn touch_waiting(&mut self) {
         if self.base.touch_is_due(self.now()) {
             let base = &mut self.base;
-            self.inputs.for_each_waiting(|anchors| base.touch(anchors));
+            self.inputs.for_each_waiting(|root| base.touch(root));
             base.output.touch_backlog();
             base.output.lanes.flush();
         }
@@ -341,7 +341,6 @@ impl BoltTask {
             return;
         };
         let output = &mut self.base.output;
-        output.take_in_hand(Anchors::None);
         if let Err(error) = guard(|| call(&mut *instance.component, &mut Emitter::new(output))) {
             self.base.note_error(what, &error.to_string());
             if wants_restart(&error) {

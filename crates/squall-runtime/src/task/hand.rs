@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use squall_core::engine::Anchors;
+use squall_core::engine::RootId;
 
-use crate::edge::Delivery;
+use crate::delivery::Delivery;
 
 /// What a task has taken out of its edges and not executed yet.
 #[derive(Default)]
@@ -29,20 +29,14 @@ impl Hand {
 
     /// Looks at the trees of each tuple that is not executed yet. Those of a few more, if the task is at
     /// work meanwhile: that does no harm.
-    pub(crate) fn for_each_waiting(&self, look: impl FnMut(&Anchors)) {
+    pub(crate) fn for_each_waiting(&self, look: impl FnMut(RootId)) {
         let delivery = self
             .delivery
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Some(delivery) = delivery {
-            let next_row = self.next_row.load(Ordering::Relaxed);
-            delivery
-                .rows
-                .iter()
-                .skip(next_row)
-                .map(|row| &row.anchors)
-                .for_each(look);
+            delivery.for_each_root(self.next_row.load(Ordering::Relaxed), look);
         }
     }
 }

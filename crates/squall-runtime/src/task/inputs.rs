@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use squall_core::Tuple;
-use squall_core::engine::Anchors;
+use squall_core::engine::RootId;
 
 use super::hand::Hand;
-use crate::edge::{Delivery, Edge, Item, Mark};
+use crate::delivery::{Cursor, Delivery, Place};
+use crate::edge::{Edge, Item, Mark};
 
 /// One incoming edge.
 pub(crate) struct Input {
@@ -28,9 +29,12 @@ pub(crate) struct Inputs {
 /// A delivery that is being executed.
 struct At {
     delivery: Arc<Delivery>,
-    next_row: usize,
+    cursor: Cursor,
+    n_read: usize,
+    /// The tuple that was read last,
     tuple: Tuple,
-    batch_idx: u32,
+    /// and the batch that it is in.
+    batch_idx: usize,
 }
 
 /// What was found in the edges.
@@ -76,25 +80,26 @@ impl Inputs {
     }
 
     /// Moves on to the next tuple of the delivery that is begun; hands out its trees.
-    pub(crate) fn next_tuple(&mut self) -> Option<(&Tuple, Anchors)> {
+    #[inline]
+    pub(crate) fn next_tuple(&mut self) -> Option<(&Tuple, Place<'_>)> {
         let at = self.at.as_mut()?;
-        let row = at.delivery.rows.get(at.next_row)?;
-        at.next_row += 1;
-        self.hand.advance(at.next_row);
-        if row.batch_idx == at.batch_idx {
-            at.tuple.seek(row.row_idx as usize);
-        } else if let Some(batch) = at.delivery.batches.get(row.batch_idx as usize) {
-            at.batch_idx = row.batch_idx;
-            at.tuple = Tuple::new(batch.clone(), row.row_idx as usize);
+        let place = at.cursor.advance(&at.delivery)?;
+        at.n_read += 1;
+        self.hand.advance(at.n_read);
+        if place.batch_idx == at.batch_idx {
+            at.tuple.seek(place.row_idx);
+        } else if let Some(batch) = at.delivery.batches.get(place.batch_idx) {
+            at.batch_idx = place.batch_idx;
+            at.tuple = Tuple::new(batch.clone(), place.row_idx);
         }
-        Some((&at.tuple, row.anchors.clone()))
+        Some((&at.tuple, place))
     }
 
     /// Lets go of the delivery once all its tuples have been executed.
     pub(crate) fn finish_delivery(&mut self) {
         if self
             .at
-            .take_if(|at| at.next_row >= at.delivery.rows.len())
+            .take_if(|at| at.cursor.is_at_end(&at.delivery))
             .is_some()
         {
             self.hand.set(None);
@@ -116,26 +121,23 @@ impl Inputs {
     }
 
     /// Looks at the trees of each tuple that waits.
-    pub(crate) fn for_each_waiting(&self, mut look: impl FnMut(&Anchors)) {
+    pub(crate) fn for_each_waiting(&self, mut look: impl FnMut(RootId)) {
         self.hand.for_each_waiting(&mut look);
         for input in &self.inputs {
             input
                 .edge
-                .walk(|delivery| delivery.rows.iter().for_each(|row| look(&row.anchors)));
+                .walk(|delivery| delivery.for_each_root(0, &mut look));
         }
     }
 
     /// Refuses everything from now on, and hands out the trees of all that still waits.
-    pub(crate) fn close(&mut self) -> Vec<Anchors> {
+    pub(crate) fn close(&mut self) -> Vec<RootId> {
         let mut left = Vec::new();
         self.inputs.iter().for_each(|input| input.edge.close());
-        while let Some((_, anchors)) = {
-            self.finish_delivery();
-            self.arrive();
-            self.next_tuple()
-        } {
-            left.push(anchors);
+        while let Some(at) = self.at.take().or_else(|| self.take_delivery()) {
+            at.delivery.for_each_root(at.n_read, |root| left.push(root));
         }
+        self.hand.set(None);
         left
     }
 
@@ -148,11 +150,11 @@ impl Inputs {
                 match item {
                     Item::Mark(Mark::End(_)) => input.n_senders = input.n_senders.saturating_sub(1),
                     Item::Rows(delivery) => {
-                        let (first, batch) = (delivery.rows.first()?, delivery.batches.first()?);
-                        let tuple = Tuple::new(batch.clone(), first.row_idx as usize);
+                        let tuple = Tuple::new(delivery.batches.first()?.clone(), 0);
                         return Some(At {
+                            cursor: Cursor::new(&delivery),
                             delivery: Arc::new(delivery),
-                            next_row: 0,
+                            n_read: 0,
                             tuple,
                             batch_idx: 0,
                         });

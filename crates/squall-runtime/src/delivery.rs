@@ -1,0 +1,410 @@
+//! Tuples on their way to one task.
+//!
+//! A delivery is laid out for the one task that reads it: its values lie next to each other in the order
+//! in which they are read, and what is the same for many rows, their trees, is said once for all of them.
+
+use std::sync::Arc;
+
+use squall_core::engine::{Anchor, Anchors, Batch, RootId};
+use squall_core::{Moment, Schema, TaskId, Value};
+
+/// Tuples on their way to one task, in the order in which they were emitted. Never empty.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// The rows, one batch for each stream.
+    pub(crate) batches: Vec<Arc<Batch>>,
+    /// Which batch the next rows are in, and their trees.
+    pub(crate) runs: Vec<Run>,
+    /// The edge ids, in the order of the rows: for each row as many as its run has roots.
+    pub(crate) edges: Vec<u64>,
+    /// What the delivery takes of an edge's bytes.
+    pub(crate) bytes: usize,
+    /// When it was sent.
+    pub(crate) sent: Moment,
+}
+
+/// Rows of one stream that follow each other and belong to the same trees.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// The index in the delivery's batches.
+    pub(crate) batch_idx: u32,
+    /// How many rows; never 0.
+    pub(crate) n_rows: u32,
+    /// Their trees.
+    pub(crate) roots: Roots,
+}
+
+/// The trees that a row belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Roots {
+    /// Untracked.
+    None,
+    /// One tree.
+    One(RootId),
+    /// Several trees, each named once.
+    Many(Box<[RootId]>),
+}
+
+impl Roots {
+    /// Returns the trees as a slice.
+    pub(crate) fn as_slice(&self) -> &[RootId] {
+        match self {
+            Self::None => &[],
+            Self::One(root) => std::slice::from_ref(root),
+            Self::Many(roots) => roots,
+        }
+    }
+
+    /// Ties these trees to the edge ids of one row, one for each tree.
+    pub(crate) fn anchors(&self, edges: &[u64]) -> Anchors {
+        match (self, edges) {
+            (Self::One(root), [edge]) => Anchors::One(Anchor {
+                root: *root,
+                edge: *edge,
+            }),
+            (Self::Many(roots), edges) => {
+                let anchor = |(root, edge): (&RootId, &u64)| Anchor {
+                    root: *root,
+                    edge: *edge,
+                };
+                Anchors::Many(roots.iter().zip(edges).map(anchor).collect())
+            }
+            _ => Anchors::None,
+        }
+    }
+
+    /// Tells whether these are the trees of `anchors`, in the same order.
+    fn are_of(&self, anchors: &Anchors) -> bool {
+        match (self, anchors) {
+            (Self::None, Anchors::None) => true,
+            (Self::One(root), Anchors::One(anchor)) => *root == anchor.root,
+            (Self::Many(roots), Anchors::Many(anchors)) => {
+                roots.iter().eq(anchors.iter().map(|anchor| &anchor.root))
+            }
+            _ => false,
+        }
+    }
+
+    fn of(anchors: &Anchors) -> Self {
+        match anchors {
+            Anchors::None => Self::None,
+            Anchors::One(anchor) => Self::One(anchor.root),
+            Anchors::Many(anchors) => {
+                Self::Many(anchors.iter().map(|anchor| anchor.root).collect())
+            }
+        }
+    }
+}
+
+impl Delivery {
+    /// Returns the number of rows.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.batches.iter().map(|batch| batch.len()).sum()
+    }
+
+    /// Calls `look` with the trees of all rows from the `first` one on; once for rows that share them.
+    pub(crate) fn for_each_root(&self, first: usize, mut look: impl FnMut(RootId)) {
+        let mut end = 0;
+        for run in &self.runs {
+            end += run.n_rows as usize;
+            if end > first {
+                run.roots.as_slice().iter().copied().for_each(&mut look);
+            }
+        }
+    }
+}
+
+/// A delivery under construction.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// By stream, in the order of their first rows.
+    batches: Vec<(usize, Batch)>,
+    runs: Vec<Run>,
+    edges: Vec<u64>,
+    n_rows: usize,
+    bytes: usize,
+    /// How much the one before had: the next one is likely to have as much.
+    last_rows: usize,
+}
+
+/// Where a row comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    /// The emitting task.
+    pub(crate) task: TaskId,
+    /// The stream's index among those of the task.
+    pub(crate) stream_idx: usize,
+    /// The stream's schema.
+    pub(crate) schema: &'a Arc<Schema>,
+}
+
+impl Draft {
+    /// Returns the number of rows.
+    pub(crate) const fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Returns the bytes that the delivery will take of its edge.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Tells whether there is no row.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.n_rows == 0
+    }
+
+    /// Adds a row of `bytes` with its trees. `lay` puts its values into the batch.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        origin: Origin<'_>,
+        anchors: &Anchors,
+        bytes: usize,
+        lay: impl FnOnce(&mut Batch),
+    ) {
+        let last = self.runs.last().map_or(0, |run| run.batch_idx as usize);
+        let batch_idx = match self.batches.get(last) {
+            Some((stream_idx, _)) if *stream_idx == origin.stream_idx => last,
+            _ => self.batch_of(origin),
+        };
+        lay(&mut self.batches[batch_idx].1);
+        self.n_rows += 1;
+        self.bytes += bytes;
+        match anchors {
+            Anchors::None => {}
+            Anchors::One(anchor) => self.push_edge(anchor.edge),
+            Anchors::Many(anchors) => {
+                anchors
+                    .iter()
+                    .for_each(|anchor| self.push_edge(anchor.edge));
+            }
+        }
+        match self.runs.last_mut() {
+            Some(run) if run.batch_idx as usize == batch_idx && run.roots.are_of(anchors) => {
+                run.n_rows += 1;
+            }
+            _ => self.begin_run(batch_idx, Roots::of(anchors)),
+        }
+    }
+
+    /// Takes the delivery out; `None` if it has no row.
+    pub(crate) fn take(&mut self, sent: Moment) -> Option<Delivery> {
+        if self.is_empty() {
+            return None;
+        }
+        let taken = std::mem::take(self);
+        self.last_rows = taken.n_rows;
+        self.edges.reserve(taken.edges.len());
+        self.runs.reserve(taken.runs.len());
+        Some(Delivery {
+            batches: taken
+                .batches
+                .into_iter()
+                .map(|(_, batch)| Arc::new(batch))
+                .collect(),
+            runs: taken.runs,
+            edges: taken.edges,
+            bytes: taken.bytes,
+            sent,
+        })
+    }
+
+    fn push_edge(&mut self, edge: u64) {
+        self.edges.push(edge);
+        self.bytes += size_of::<u64>();
+    }
+
+    fn begin_run(&mut self, batch_idx: usize, roots: Roots) {
+        if let Roots::Many(roots) = &roots {
+            self.bytes += size_of_val::<[RootId]>(roots);
+        }
+        self.bytes += size_of::<Run>();
+        self.runs.push(Run {
+            batch_idx: u32::try_from(batch_idx).unwrap_or(u32::MAX),
+            n_rows: 1,
+            roots,
+        });
+    }
+
+    fn batch_of(&mut self, origin: Origin<'_>) -> usize {
+        let known = self
+            .batches
+            .iter()
+            .position(|(stream_idx, _)| *stream_idx == origin.stream_idx);
+        known.unwrap_or_else(|| {
+            let mut batch = Batch::new(origin.schema.clone(), origin.task);
+            if self.batches.is_empty() {
+                batch.reserve(self.last_rows);
+            }
+            self.batches.push((origin.stream_idx, batch));
+            self.batches.len() - 1
+        })
+    }
+}
+
+/// Reads a delivery row by row.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    run_idx: usize,
+    /// Rows of the run that have been read.
+    in_run: u32,
+    edge_idx: usize,
+    /// Rows that have been read, by batch.
+    in_batch: Vec<usize>,
+}
+
+/// Where a row lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'d> {
+    pub(crate) batch_idx: usize,
+    pub(crate) row_idx: usize,
+    pub(crate) roots: &'d Roots,
+    /// One for each root.
+    pub(crate) edges: &'d [u64],
+}
+
+impl Cursor {
+    /// Begins at the first row.
+    pub(crate) fn new(delivery: &Delivery) -> Self {
+        Self {
+            in_batch: vec![0; delivery.batches.len()],
+            ..Self::default()
+        }
+    }
+
+    /// Moves on to the next row.
+    #[inline]
+    pub(crate) fn advance<'d>(&mut self, delivery: &'d Delivery) -> Option<Place<'d>> {
+        let mut run = delivery.runs.get(self.run_idx)?;
+        if self.in_run == run.n_rows {
+            self.run_idx += 1;
+            self.in_run = 0;
+            run = delivery.runs.get(self.run_idx)?;
+        }
+        self.in_run += 1;
+        let batch_idx = run.batch_idx as usize;
+        let next_row = self.in_batch.get_mut(batch_idx)?;
+        let row_idx = *next_row;
+        *next_row += 1;
+        let edges_end = self.edge_idx + run.roots.as_slice().len();
+        let edges = delivery.edges.get(self.edge_idx..edges_end)?;
+        self.edge_idx = edges_end;
+        Some(Place {
+            batch_idx,
+            row_idx,
+            roots: &run.roots,
+            edges,
+        })
+    }
+
+    /// Tells whether no row is left.
+    pub(crate) fn is_at_end(&self, delivery: &Delivery) -> bool {
+        match delivery.runs.get(self.run_idx) {
+            Some(run) => self.in_run == run.n_rows && self.run_idx + 1 == delivery.runs.len(),
+            None => true,
+        }
+    }
+}
+
+/// Lays the values of a row into a batch, moved or, for all readers but the last, cloned.
+pub(crate) fn lay_row(batch: &mut Batch, row: &mut Vec<Value>, bytes: usize, last: bool) {
+    if last {
+        batch.push_measured(row, bytes);
+    } else {
+        batch.push_cloned(row, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use squall_core::StreamId;
+
+    use super::*;
+
+    /// A row as it was emitted: its stream, the slots of its roots.
+    type Emitted = (usize, Vec<u32>);
+
+    fn anchors(slots: &[u32], first_edge: u64) -> Anchors {
+        let anchor = |(slot, edge): (&u32, u64)| Anchor {
+            root: RootId {
+                task: TaskId(0),
+                slot: *slot,
+                generation: 1,
+            },
+            edge,
+        };
+        let anchors: Vec<_> = slots.iter().zip(first_edge..).map(anchor).collect();
+        match *anchors.as_slice() {
+            [] => Anchors::None,
+            [anchor] => Anchors::One(anchor),
+            _ => Anchors::Many(anchors.into_boxed_slice()),
+        }
+    }
+
+    fn delivery(rows: &[Emitted]) -> Option<Delivery> {
+        let schemas: Vec<_> = ["a", "b", "c"]
+            .map(|stream| Schema::new("in".into(), StreamId::from(stream), vec!["n".into()]))
+            .into();
+        let mut draft = Draft::default();
+        for (n, (stream_idx, slots)) in rows.iter().enumerate() {
+            let origin = Origin {
+                task: TaskId(0),
+                stream_idx: *stream_idx,
+                schema: &schemas[*stream_idx],
+            };
+            let (mut row, edge) = (vec![Value::I64(n as i64)], 1 + 10 * n as u64);
+            draft.push(origin, &anchors(slots, edge), 24, |batch| {
+                lay_row(batch, &mut row, 24, n % 2 == 0);
+            });
+        }
+        draft.take(Moment::ZERO)
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_read_as_they_were_emitted(
+            rows in proptest::collection::vec(
+                (0usize..3, proptest::collection::vec(0u32..3, 0..3)), 1..60),
+        ) {
+            let delivery = delivery(&rows).unwrap();
+            prop_assert_eq!(delivery.n_rows(), rows.len());
+            let mut cursor = Cursor::new(&delivery);
+            for (n, (stream_idx, slots)) in rows.iter().enumerate() {
+                prop_assert!(!cursor.is_at_end(&delivery));
+                let place = cursor.advance(&delivery).unwrap();
+                let batch = &delivery.batches[place.batch_idx];
+                prop_assert_eq!(batch.row(place.row_idx), &[Value::I64(n as i64)]);
+                prop_assert_eq!(batch.schema().stream.as_str(), ["a", "b", "c"][*stream_idx]);
+                let read = place.roots.anchors(place.edges);
+                prop_assert_eq!(read, anchors(slots, 1 + 10 * n as u64));
+            }
+            prop_assert!(cursor.is_at_end(&delivery));
+            prop_assert!(cursor.advance(&delivery).is_none());
+        }
+
+        #[test]
+        fn the_roots_from_a_row_on_are_all_those_and_none_of_earlier_rows_alone(
+            rows in proptest::collection::vec(
+                (0usize..3, proptest::collection::vec(0u32..9, 0..3)), 1..30),
+            first in 0usize..30,
+        ) {
+            let delivery = delivery(&rows).unwrap();
+            let mut found = BTreeSet::new();
+            delivery.for_each_root(first, |root| { found.insert(root.slot); });
+            let rest = rows.iter().skip(first);
+            let expected: BTreeSet<u32> = rest.flat_map(|(_, slots)| slots.clone()).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn rows_of_one_tree_make_one_run() {
+        let rows = vec![(0, vec![7]); 8];
+        assert_eq!(delivery(&rows).unwrap().runs.len(), 1);
+        assert!(delivery(&[]).is_none());
+    }
+}
