@@ -19,4 +19,4 @@ pub use graph::{to_dot, to_mermaid};
 pub use layout::{ComponentLayout, InputLayout, Kind, Layout, Signatures};
 pub use problem::{Origin, Place, Problem, Problems, Severity, Snippet};
 pub use schema::topology_schema;
-pub use validate::{Checked, MAX_TASKS, MAX_WORKERS, check};
+pub use validate::{Checked, MAX_TASKS, MAX_WORKERS, check, check_shape};

@@ -56,6 +56,25 @@ pub fn check(spec: &TopologySpec, registry: &Registry) -> Result<Checked, Proble
     })
 }
 
+/// Checks what can be checked of a topology without its program: names, settings, numbers of tasks, and that
+/// every input names a component.
+///
+/// # Errors
+/// All that is wrong, warnings included.
+pub fn check_shape(spec: &TopologySpec) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    let map = SourceMap::built_in_rust();
+    let mut reporter = Reporter::new(&map, &mut problems);
+    names::check(spec, &mut reporter);
+    settings::check(spec, &mut reporter);
+    let unknown = (HashSet::new(), Signatures::default());
+    graph::check((spec, &unknown.0), &unknown.1, None, &mut reporter);
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    Ok(())
+}
+
 /// Checks a topology; of `flawed` components it was reported already that they can't be judged.
 pub(crate) fn validate(
     spec: &TopologySpec,
@@ -66,6 +85,6 @@ pub(crate) fn validate(
     names::check(spec, reporter);
     settings::check(spec, reporter);
     let signatures = components::check(spec, flawed, registry, reporter);
-    graph::check((spec, flawed), &signatures, registry, reporter);
+    graph::check((spec, flawed), &signatures, Some(registry), reporter);
     signatures
 }

@@ -1,8 +1,9 @@
 //! Deals a layout's tasks out to workers.
 //!
 //! What is dealt are executors: task `i` of each component of a fused chain, which stay together. The
-//! executors of one chain go to the workers in turn, beginning with the worker that has the fewest, so that
-//! workers differ by at most one executor, and by at most one task of any component.
+//! executors of a chain are dealt out in runs of neighbours, all of the same length but for one executor more
+//! for the workers that have the fewest, so that workers differ by at most one executor in all, and by at most
+//! one task of any component.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,25 +24,36 @@ pub fn assign_workers(layout: &Layout, n_workers: u32) -> Vec<Vec<TaskId>> {
     let n_executors: usize = chains.values().map(|chain| length(chain)).sum();
     let wanted = usize::try_from(n_workers).unwrap_or(usize::MAX);
     let mut hands = vec![Hand::default(); wanted.clamp(1, n_executors.max(1))];
-    let mut order: Vec<usize> = (0..hands.len()).collect();
     // The widest executors first: narrow ones even out what they leave.
     let mut chains: Vec<_> = chains.into_values().collect();
     chains.sort_by_key(|chain| std::cmp::Reverse(chain.len()));
     for chain in chains {
-        order.sort_by_key(|idx| (hands[*idx].n_executors, hands[*idx].tasks.len(), *idx));
-        for (executor, idx) in (0..length(&chain)).zip(order.iter().cycle()) {
-            hands[*idx].n_executors += 1;
-            let tasks = chain
-                .iter()
-                .filter_map(|component| component.task_ids().nth(executor));
-            hands[*idx].tasks.extend(tasks);
-        }
+        deal(&chain, &mut hands);
     }
     let sorted = hands.into_iter().map(|mut hand| {
         hand.tasks.sort_unstable();
         hand.tasks
     });
     sorted.collect()
+}
+
+/// Deals a chain's executors out in runs of neighbours, one more of them to those who have the fewest.
+fn deal(chain: &[&ComponentLayout], hands: &mut [Hand]) {
+    let (n_each, n_over) = (length(chain) / hands.len(), length(chain) % hands.len());
+    let mut order: Vec<usize> = (0..hands.len()).collect();
+    order.sort_by_key(|idx| (hands[*idx].n_executors, hands[*idx].tasks.len(), *idx));
+    let mut n_dealt = vec![n_each; hands.len()];
+    for idx in order.into_iter().take(n_over) {
+        n_dealt[idx] += 1;
+    }
+    let mut first = 0;
+    for (hand, n) in hands.iter_mut().zip(n_dealt) {
+        hand.n_executors += n;
+        for component in chain {
+            hand.tasks.extend(component.task_ids().skip(first).take(n));
+        }
+        first += n;
+    }
 }
 
 /// Names tasks for people, by component: `parse[0-3], count[1,5]`, numbered within the component.

@@ -16,7 +16,7 @@ use crate::report::Reporter;
 pub(super) fn check(
     (spec, flawed): (&TopologySpec, &HashSet<ComponentId>),
     signatures: &Signatures,
-    registry: &Registry,
+    registry: Option<&Registry>,
     reporter: &mut Reporter<'_>,
 ) {
     let root = Path::default();
@@ -46,7 +46,8 @@ struct Edges<'a, 'r> {
     /// What was reported as unreadable already.
     flawed: &'a HashSet<ComponentId>,
     signatures: &'a Signatures,
-    registry: &'a Registry,
+    /// The program's custom groupings; without it none is judged.
+    registry: Option<&'a Registry>,
     reporter: &'a mut Reporter<'r>,
 }
 
@@ -119,8 +120,12 @@ impl Edges<'_, '_> {
                 self.reporter
                     .error(&key_path(at, grouping), Point::Value, message, None);
             }
-            Grouping::Custom(name) if !self.registry.groupings().any(|known| known == name) => {
-                let known: Vec<_> = self.registry.groupings().map(Str::as_str).collect();
+            Grouping::Custom(name) => {
+                let known = self.registry.map(Registry::groupings);
+                let known: Option<Vec<_>> = known.map(|all| all.map(Str::as_str).collect());
+                let Some(known) = known.filter(|known| !known.contains(&name.as_str())) else {
+                    return;
+                };
                 let help = did_you_mean(name, "custom groupings of this program", known);
                 let message = format!("unknown custom grouping {}", quote(name));
                 self.reporter

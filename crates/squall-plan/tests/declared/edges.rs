@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use squall_core::TopologyBuilder;
-use squall_plan::check;
+use squall_core::{Grouping, TopologyBuilder};
+use squall_plan::{check, check_shape};
 
 use crate::support::{file, program};
 
@@ -335,6 +335,30 @@ fn workers_have_bounds() {
             "^".repeat(n_workers.len())
         ));
     }
+}
+
+#[test]
+fn the_shape_can_be_checked_without_the_program() {
+    let mut t = TopologyBuilder::new("shape/less");
+    t.spout("clicks", "unheard-of", ()).unwrap();
+    t.bolt("count", "unheard-of", ())
+        .unwrap()
+        .input("clicks/late", Grouping::Custom("unheard-of".into()))
+        .shuffle("clickz");
+    t.settings().edge_batches = 0;
+    let problems = check_shape(&t.build()).unwrap_err();
+    let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+    let expected = [
+        "`shape/less` can't be a topology's name",
+        "`edge_batches` must be more than 0",
+        "unknown component `clickz`",
+    ];
+    assert_eq!(messages, expected);
+
+    let mut t = TopologyBuilder::new("shape");
+    t.spout("clicks", "unheard-of", ()).unwrap();
+    t.bolt("count", "unheard-of", ()).unwrap().shuffle("clicks");
+    assert_eq!(check_shape(&t.build()), Ok(()));
 }
 
 #[test]
