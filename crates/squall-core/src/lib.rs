@@ -62,6 +62,8 @@ pub mod engine {
         AckInlet, AckOutlet, ComponentIdx, EdgeId, Inlet, LinkEvents, Outlet, WorkerIdx,
     };
     pub use crate::token::{TokenReport, TokenSink};
-    pub use crate::transit::{Contribution, Delivery, Item, Mark, Refused, Row, Word};
+    pub use crate::transit::{
+        Contribution, Cursor, Delivery, Item, Mark, Place, Refused, Roots, Run, Word,
+    };
     pub use crate::value::{from_row, to_row};
 }
