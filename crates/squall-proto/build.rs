@@ -16,8 +16,10 @@ const FILES: [&str; 9] = [
     "squall/v1/exchange.proto",
 ];
 
-/// Payloads that are passed on without being copied.
-const SHARED_BYTES: [&str; 5] = [
+/// What is passed on without being copied.
+const SHARED_BYTES: [&str; 7] = [
+    ".squall.v1.Topology.spec_json",
+    ".squall.v1.SubmitRequest.spec_json",
     ".squall.v1.UploadRequest",
     ".squall.v1.FetchResponse",
     ".squall.v1.TailLogResponse",
