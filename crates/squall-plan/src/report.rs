@@ -50,9 +50,12 @@ impl<'a> Reporter<'a> {
         matches!(self.map.origin(path), Origin::Set(_))
     }
 
-    /// Tells whether anything was found that keeps the topology from running.
-    pub(crate) const fn has_errors(&self) -> bool {
-        self.problems.has_errors()
+    /// Tells whether an error was found at a path, around it or within; one without a place is everywhere.
+    pub(crate) fn has_errors_at(&self, path: &Path) -> bool {
+        let mut errors = self.problems.iter();
+        errors.any(|problem| {
+            problem.severity == Severity::Error && Path::from_text(&problem.path).overlaps(path)
+        })
     }
 
     fn report(

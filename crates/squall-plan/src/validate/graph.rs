@@ -12,7 +12,7 @@ use crate::path::Path;
 use crate::problem::{did_you_mean, quote};
 use crate::report::Reporter;
 
-/// Reports edges that can't be and, where all else is well, bolts that no tuple reaches.
+/// Reports edges that can't be, and bolts that no tuple reaches.
 pub(super) fn check(
     (spec, flawed): (&TopologySpec, &HashSet<ComponentId>),
     signatures: &Signatures,
@@ -35,10 +35,7 @@ pub(super) fn check(
     for (id, bolt) in &spec.bolts {
         edges.bolt(&root.key("bolts").key(id.as_str()), bolt);
     }
-    // While there are mistakes, a bolt may seem cut off only because of them.
-    if !reporter.has_errors() {
-        reach(spec, reporter);
-    }
+    reach(spec, reporter);
 }
 
 struct Edges<'a, 'r> {
@@ -160,7 +157,7 @@ fn key_path(at: &Path, grouping: &Grouping) -> Path {
 }
 
 /// Writes an input's source as in a file.
-fn from_of(input: &InputSpec) -> String {
+pub(super) fn from_of(input: &InputSpec) -> String {
     if input.stream == StreamId::DEFAULT {
         quote(input.component.as_str())
     } else {
@@ -168,23 +165,31 @@ fn from_of(input: &InputSpec) -> String {
     }
 }
 
-/// Warns of bolts that no tuple reaches. Cycles are as good as any other way.
+/// Warns of bolts that no tuple reaches. Cycles are as good as any other way. A bolt with a mistake in it
+/// is taken for reached: it may seem cut off only because of that.
 fn reach(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
+    if spec.spouts.is_empty() {
+        return;
+    }
+    let bolts = Path::default().key("bolts");
     let mut readers: HashMap<&ComponentId, Vec<&ComponentId>> = HashMap::new();
+    let mut next: Vec<_> = spec.spouts.keys().collect();
     for (id, bolt) in &spec.bolts {
         for input in &bolt.inputs {
             readers.entry(&input.component).or_default().push(id);
         }
+        if reporter.has_errors_at(&bolts.key(id.as_str())) {
+            next.push(id);
+        }
     }
     let mut reached: HashSet<&ComponentId> = HashSet::new();
-    let mut next: Vec<_> = spec.spouts.keys().collect();
     while let Some(id) = next.pop() {
         if reached.insert(id) {
             next.extend(readers.get(id).into_iter().flatten());
         }
     }
     for (id, bolt) in spec.bolts.iter().filter(|(id, _)| !reached.contains(id)) {
-        let path = Path::default().key("bolts").key(id.as_str());
+        let path = bolts.key(id.as_str());
         let name = quote(id.as_str());
         let (message, help) = if bolt.inputs.is_empty() {
             (format!("nobody feeds {name}"), "name its `inputs`")

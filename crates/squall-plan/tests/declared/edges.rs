@@ -377,3 +377,59 @@ fn a_program_can_check_what_it_built_itself() {
          = help: did you mean `line`? its fields: line\n"
     );
 }
+
+#[test]
+fn warnings_are_shown_beside_errors_but_not_those_that_an_error_may_cause() {
+    file(
+        r"
+name: both
+spouts:
+  clicks: { type: lines, config: { path: a } }
+bolts:
+  lone: { type: print }
+  behind: { type: print, inputs: [unfed] }
+  unfed: { type: tally }
+  slip: { type: tally, input: [clicks] }
+  after: { type: print, inputs: [slip] }
+  astray: { type: print, inputs: [clcks] }
+",
+    )
+    .reports(
+        r"
+warning: nobody feeds `lone`
+  --> t.yaml:6:3
+   |
+ 6 |   lone: { type: print }
+   |   ^^^^
+   = help: name its `inputs`
+
+warning: no tuple of a spout reaches `behind`
+  --> t.yaml:7:3
+   |
+ 7 |   behind: { type: print, inputs: [unfed] }
+   |   ^^^^^^
+   = help: one of the bolts before it must read a spout
+
+warning: nobody feeds `unfed`
+  --> t.yaml:8:3
+   |
+ 8 |   unfed: { type: tally }
+   |   ^^^^^
+   = help: name its `inputs`
+
+error: unknown key `input`
+  --> t.yaml:9:24
+   |
+ 9 |   slip: { type: tally, input: [clicks] }
+   |                        ^^^^^
+   = help: did you mean `inputs`? keys here: type, parallelism, config, inputs, tick, dedicated
+
+error: unknown component `clcks`
+   --> t.yaml:11:35
+    |
+ 11 |   astray: { type: print, inputs: [clcks] }
+    |                                   ^^^^^
+    = help: did you mean `clicks`? declared: clicks, lone, behind, unfed, slip, after, astray
+",
+    );
+}
