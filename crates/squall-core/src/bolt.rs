@@ -7,6 +7,7 @@ use crate::emitter::Emitter;
 use crate::error::{Result, Verdict};
 use crate::fields::Outputs;
 use crate::ids::MessageId;
+use crate::inputs::Inputs;
 use crate::tuple::Tuple;
 
 /// A step: takes tuples, emits tuples.
@@ -36,6 +37,12 @@ pub trait Bolt: Send {
     /// Declares the streams that this bolt emits to. Called on instances that never run as well.
     fn outputs(&self) -> Outputs {
         Outputs::none()
+    }
+
+    /// Declares the fields that it needs of its inputs, so that a topology that lacks one is refused before
+    /// it runs. Need not be written; called on instances that never run as well.
+    fn inputs(&self) -> Inputs {
+        Inputs::any()
     }
 
     /// Called once before the first tuple.

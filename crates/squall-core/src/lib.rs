@@ -16,6 +16,7 @@ mod emitter;
 mod error;
 mod fields;
 mod ids;
+mod inputs;
 mod key;
 mod metrics;
 mod port;
@@ -43,6 +44,7 @@ pub use error::{
 };
 pub use fields::{Outputs, Schema};
 pub use ids::{ComponentId, MessageId, StreamId, SupervisorId, TaskId, TopologyId};
+pub use inputs::Inputs;
 pub use key::{KEY_GROUPS, hash_key, key_group, owner_of};
 pub use metrics::{MAX_METRICS_PER_TASK, Metric, MetricReading, Metrics};
 pub use registry::{BuildError, ComponentType, Registry};

@@ -92,17 +92,7 @@ impl ComponentLayout {
     /// Returns the fields that the inputs are grouped by; empty where none is, or two differ.
     #[must_use]
     pub fn key_fields(&self) -> Vec<Str> {
-        let mut keys = self
-            .inputs
-            .iter()
-            .filter_map(|input| match &input.grouping {
-                Grouping::Fields(fields) | Grouping::PartialKey(fields) => Some(fields),
-                _ => None,
-            });
-        match keys.next() {
-            Some(first) if keys.all(|other| other == first) => first.clone(),
-            _ => Vec::new(),
-        }
+        key_fields(self.inputs.iter().map(|input| &input.grouping))
     }
 }
 
@@ -159,6 +149,18 @@ impl Layout {
     #[must_use]
     pub fn n_tasks(&self) -> usize {
         self.components.iter().map(ComponentLayout::n_tasks).sum()
+    }
+}
+
+/// Returns the fields that a component's groupings name; empty where none does, or two differ.
+pub(crate) fn key_fields<'g>(groupings: impl Iterator<Item = &'g Grouping>) -> Vec<Str> {
+    let mut keys = groupings.filter_map(|grouping| match grouping {
+        Grouping::Fields(fields) | Grouping::PartialKey(fields) => Some(fields),
+        _ => None,
+    });
+    match keys.next() {
+        Some(first) if keys.all(|other| other == first) => first.clone(),
+        _ => Vec::new(),
     }
 }
 

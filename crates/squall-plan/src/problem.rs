@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use suggest::{did_you_mean, list, quote};
+pub(crate) use suggest::{did_you_mean, did_you_mean_one, list, quote};
 
 /// Something wrong or doubtful in a topology. Its `Display` is the whole report, source line included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod components;
 mod config;
 mod graph;
 mod names;
+mod reads;
 mod schema;
 mod settings;
 mod types;
@@ -84,7 +85,8 @@ pub(crate) fn validate(
 ) -> Signatures {
     names::check(spec, reporter);
     settings::check(spec, reporter);
-    let signatures = components::check(spec, flawed, registry, reporter);
+    let (signatures, reads) = components::check(spec, flawed, registry, reporter);
     graph::check((spec, flawed), &signatures, Some(registry), reporter);
+    reads::check(spec, &signatures, &reads, reporter);
     signatures
 }

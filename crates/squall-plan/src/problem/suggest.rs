@@ -32,12 +32,23 @@ pub(crate) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 /// Says which of `names` may have been meant, and which there are: ``did you mean `parse`? declared:
 /// clicks, parse, count``, where `which` is `declared`.
 pub(crate) fn did_you_mean<'n>(
-    name: &str,
+    name: &'n str,
     which: &str,
     names: impl IntoIterator<Item = &'n str> + Clone,
 ) -> String {
-    let all = format!("{which}: {}", list(names.clone()));
-    match nearest(name, names) {
+    did_you_mean_one([name], which, names)
+}
+
+/// As [`did_you_mean`], where any of several names would have been right.
+pub(crate) fn did_you_mean_one<'n>(
+    names: impl IntoIterator<Item = &'n str>,
+    which: &str,
+    known: impl IntoIterator<Item = &'n str> + Clone,
+) -> String {
+    let mut names = names.into_iter();
+    let near = names.find_map(|name| nearest(name, known.clone()));
+    let all = format!("{which}: {}", list(known));
+    match near {
         Some(near) => format!("did you mean {}? {all}", quote(near)),
         None => all,
     }

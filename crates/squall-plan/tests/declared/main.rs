@@ -6,6 +6,7 @@ mod edges;
 mod files;
 mod keys;
 mod merging;
+mod needs;
 mod readme;
 mod round_trip;
 mod support;

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use squall_core::{
-    Activity, Bolt, CustomGrouping, Emitter, HumanDuration, Outputs, Registry, Result, Spout,
-    SpoutEmitter, Tuple, Value,
+    Activity, Bolt, CustomGrouping, Emitter, HumanDuration, Inputs, Outputs, Registry, Result,
+    Spout, SpoutEmitter, Tuple, Value,
 };
 use squall_plan::{Declared, Problems, SourceFile, Sources, declare};
 
@@ -80,6 +80,18 @@ impl Spout for Stub {
 
 impl Bolt for Stub {
     fn outputs(&self) -> Outputs {
+        self.0.clone()
+    }
+    fn execute(&mut self, _: &Tuple, _: &mut Emitter<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads what it is told to declare, and emits it.
+pub(crate) struct Reader(pub(crate) Inputs);
+
+impl Bolt for Reader {
+    fn inputs(&self) -> Inputs {
         self.0.clone()
     }
     fn execute(&mut self, _: &Tuple, _: &mut Emitter<'_>) -> Result<()> {
