@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use squall_core::{Bolt, Emitter, Outputs, Remediable, Result, Str, TaskContext, Tuple, Value};
+use squall_core::{
+    Bolt, Emitter, Inputs, Outputs, Remediable, Result, Str, TaskContext, Tuple, Value,
+};
 
 use crate::input::InputField;
 
@@ -72,6 +74,15 @@ impl Count {
 impl Bolt for Count {
     fn outputs(&self) -> Outputs {
         Outputs::fields(["key", "count"])
+    }
+
+    fn inputs(&self) -> Inputs {
+        match self.config.by.as_slice() {
+            [] => Inputs::any()
+                .keyed()
+                .help("or set `by` to the fields to count by"),
+            by => Inputs::fields(by),
+        }
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {

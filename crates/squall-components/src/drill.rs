@@ -10,8 +10,8 @@ use fastrand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_core::{
-    AckToken, Bolt, Emitter, HumanDuration, Moment, Outputs, Result, TaskContext, Tuple, Value,
-    hash_key,
+    AckToken, Bolt, Emitter, HumanDuration, Inputs, Moment, Outputs, Result, TaskContext, Tuple,
+    Value, hash_key,
 };
 
 pub use self::memory::Memory;
@@ -165,6 +165,10 @@ impl Drill {
 impl Bolt for Drill {
     fn outputs(&self) -> Outputs {
         Outputs::fields(&self.config.fields)
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs::fields(&self.config.fields)
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {

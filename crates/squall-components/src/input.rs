@@ -1,10 +1,27 @@
 //! Which field of its input a bolt reads.
 
-use squall_core::{ComponentError, FieldError, ResolveError, Result, TaskContext, Tuple, Value};
+use std::sync::Arc;
+
+use squall_core::{FieldError, Inputs, ResolveError, Result, Schema, TaskContext, Tuple, Value};
+
+/// The fields that usually hold text to be parsed: a record's, or a file's.
+const TEXT: [&str; 2] = ["data", "line"];
+
+/// What to do where none of them is there.
+const TEXT_HELP: &str = "set `field` to the one that holds the text";
+
+/// Says what a bolt needs that parses the field `named`, or one of the usual ones.
+pub(crate) fn text_inputs(named: Option<&str>) -> Inputs {
+    match named {
+        Some(name) => Inputs::fields([name]),
+        None => Inputs::any().one_of(TEXT).help(TEXT_HELP),
+    }
+}
 
 /// A field that is found by its index where all inputs have it at the same place, else by its name.
 pub(crate) struct InputField {
-    name: String,
+    /// The one that a tuple has is read; mostly there is just one.
+    names: Vec<String>,
     field_idx: Option<usize>,
 }
 
@@ -20,7 +37,7 @@ impl InputField {
             Err(missing @ ResolveError::Missing { .. }) => return Err(missing),
         };
         Ok(Self {
-            name: name.to_owned(),
+            names: vec![name.to_owned()],
             field_idx,
         })
     }
@@ -33,12 +50,24 @@ impl InputField {
         if let Some(name) = named {
             return Ok(Self::find(ctx, name)?);
         }
-        let usual = Self::find(ctx, "data").or_else(|_| Self::find(ctx, "line"));
-        usual.map_err(|error| {
-            ComponentError::from(format!(
-                "{error}; set `field` to the one that holds the text"
-            ))
-        })
+        if let Some(found) = TEXT.iter().find_map(|name| Self::find(ctx, name).ok()) {
+            return Ok(found);
+        }
+        let lacks_all =
+            |input: &&Arc<Schema>| TEXT.iter().all(|name| input.index_of(name).is_none());
+        match ctx.inputs().iter().find(lacks_all) {
+            Some(input) => Err(format!(
+                "input {}/{} has no field `{}`; it has: {}; {TEXT_HELP}",
+                input.component,
+                input.stream,
+                TEXT.join("` or `"),
+                input.fields.join(", ")
+            ))?,
+            None => Ok(Self {
+                names: TEXT.map(str::to_owned).to_vec(),
+                field_idx: None,
+            }),
+        }
     }
 
     /// Reads the field.
@@ -48,8 +77,13 @@ impl InputField {
     pub(crate) fn of<'t>(&self, tuple: &'t Tuple) -> Result<&'t Value, FieldError> {
         match self.field_idx.and_then(|idx| tuple.values().get(idx)) {
             Some(value) => Ok(value),
-            None => tuple.get(&self.name),
+            None => self.find_in(tuple),
         }
+    }
+
+    fn find_in<'t>(&self, tuple: &'t Tuple) -> Result<&'t Value, FieldError> {
+        let found = self.names.iter().map(|name| tuple.get(name));
+        found.reduce(Result::or).unwrap_or(Ok(&Value::Null))
     }
 
     /// Reads the bytes of the field.
@@ -59,7 +93,7 @@ impl InputField {
     pub(crate) fn bytes_of<'t>(&self, tuple: &'t Tuple) -> Result<&'t [u8], FieldError> {
         let value = self.of(tuple)?;
         value.as_bytes().ok_or_else(|| FieldError::WrongType {
-            field: self.name.clone(),
+            field: self.names.join(" or "),
             expected: "bytes or str",
             found: value.kind(),
         })

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use squall_core::{Bolt, Emitter, Outputs, Result, TaskContext, Tuple, Value};
+use squall_core::{Bolt, Emitter, Inputs, Outputs, Result, TaskContext, Tuple, Value};
 
-use crate::input::InputField;
+use crate::input::{InputField, text_inputs};
 use crate::unparsed::OnUnparsed;
 
 /// Parses JSON text and emits the parts of it that are asked for.
@@ -75,6 +75,10 @@ impl Bolt for Json {
     fn outputs(&self) -> Outputs {
         let fields = Outputs::fields(self.config.fields.keys());
         self.config.on_unparsed.declare(fields)
+    }
+
+    fn inputs(&self) -> Inputs {
+        text_inputs(self.config.field.as_deref())
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {

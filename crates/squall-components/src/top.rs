@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_core::{
-    Bolt, Emitter, Metric, Metrics, Outputs, Result, Str, TaskContext, Tuple, Value,
+    Bolt, Emitter, Inputs, Metric, Metrics, Outputs, Result, Str, TaskContext, Tuple, Value,
 };
 
 use crate::input::InputField;
@@ -124,6 +124,11 @@ impl Top {
 impl Bolt for Top {
     fn outputs(&self) -> Outputs {
         Outputs::fields(["rank", "key", "count"])
+    }
+
+    fn inputs(&self) -> Inputs {
+        let TopConfig { key, count, .. } = &self.config;
+        Inputs::fields([key, count]).help("set `key` and `count` to the fields that hold them")
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {

@@ -12,8 +12,8 @@ pub use serde_json::json;
 pub use squall_core::{
     AckToken, Activity, Bolt, BoltDeclarer, BoxFuture, ByteSize, CheckpointStore, Clock,
     ComponentError, ComponentId, CustomGrouping, DeclareError, EmitError, Emitter, Entry, Failure,
-    FailureReason, Fence, Grouping, HumanDuration, ManualClock, MessageId, Metric, Metrics, Moment,
-    Outputs, Registry, Remediable, Remedy, Result, Settings, Spawner, Spout, SpoutDeclarer,
+    FailureReason, Fence, Grouping, HumanDuration, Inputs, ManualClock, MessageId, Metric, Metrics,
+    Moment, Outputs, Registry, Remediable, Remedy, Result, Settings, Spawner, Spout, SpoutDeclarer,
     SpoutEmitter, StoreError, Str, StreamId, TaskContext, TaskId, TopologyBuilder, TopologySpec,
     Tuple, Value, Verdict, Write, replay,
 };

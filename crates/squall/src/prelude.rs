@@ -3,6 +3,6 @@
 pub use clap;
 pub use serde_json::json;
 pub use squall_core::{
-    AckToken, Activity, Bolt, ComponentError, Emitter, Failure, MessageId, Outputs, Remediable,
-    Result, Spout, SpoutEmitter, TaskContext, TopologyBuilder, Tuple, Value, Verdict,
+    AckToken, Activity, Bolt, ComponentError, Emitter, Failure, Inputs, MessageId, Outputs,
+    Remediable, Result, Spout, SpoutEmitter, TaskContext, TopologyBuilder, Tuple, Value, Verdict,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use squall_core::{Bolt, Emitter, Result, Tuple};
+use squall_core::{Bolt, Emitter, Inputs, Result, Tuple};
 
 /// The last count of each key; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,10 @@ impl Tally {
 }
 
 impl Bolt for Tally {
+    fn inputs(&self) -> Inputs {
+        Inputs::fields(["key", "count"])
+    }
+
     fn execute(&mut self, input: &Tuple, _: &mut Emitter<'_>) -> Result<()> {
         let (key, count) = (input.str("key")?, u64::try_from(input.i64("count")?)?);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use squall_core::{Bolt, Emitter, Outputs, Result, TaskContext, Tuple};
+use squall_core::{Bolt, Emitter, Inputs, Outputs, Result, TaskContext, Tuple};
 
 use super::parse::parse;
-use crate::input::InputField;
+use crate::input::{InputField, text_inputs};
 use crate::unparsed::OnUnparsed;
 
 /// Parses the lines of a web server's access log, in combined or common format.
@@ -53,6 +53,10 @@ impl Bolt for AccessLog {
             "referrer",
             "user_agent",
         ]))
+    }
+
+    fn inputs(&self) -> Inputs {
+        text_inputs(self.config.field.as_deref())
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {
@@ -126,6 +130,18 @@ mod tests {
             let mut bolt =
                 bolt(OnUnparsed::Reject).inputs([schema(&["x", input.fields()[1].as_str()])]);
             bolt.prepare().unwrap();
+            bolt.execute(&input).unwrap();
+            assert_eq!(bolt.emitted(), [expected()]);
+        }
+    }
+
+    #[test]
+    fn one_input_may_have_data_and_another_line() {
+        let inputs = [schema(&["x", "data"]), schema(&["line"])];
+        let mut bolt = bolt(OnUnparsed::Reject).inputs(inputs);
+        bolt.prepare().unwrap();
+        let data = tuple(&["x", "data"], [Value::Null, LINE.into()]);
+        for input in [data, tuple(&["line"], [LINE.into()])] {
             bolt.execute(&input).unwrap();
             assert_eq!(bolt.emitted(), [expected()]);
         }

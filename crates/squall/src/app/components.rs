@@ -104,6 +104,7 @@ fn show(one: &Description) -> String {
             text.push('\n');
         }
     }
+    text.push_str(&reads(one));
     text.push_str("\nEMITS\n");
     for stream in &one.outputs {
         let fields = stream.fields.join(", ");
@@ -116,6 +117,20 @@ fn show(one: &Description) -> String {
         writeln!(text, "  (with the config {config})").unwrap_or_default();
     }
     text
+}
+
+/// Says what a bolt needs of its inputs; nothing where it doesn't say so itself.
+fn reads(one: &Description) -> String {
+    let needs = one.needs.iter().map(|fields| fields.join(" or "));
+    let key = one
+        .keyed
+        .then(|| "the fields that its inputs are grouped by".to_owned());
+    let lines = needs.chain(key).map(|need| format!("  {need}\n"));
+    let lines: String = lines.collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("\nREADS\n{lines}")
 }
 
 /// Lays rows out in columns, two spaces between them.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use squall_core::{BuildError, Outputs, Registry};
+use squall_core::{BuildError, Inputs, Outputs, Registry};
 
 use super::field::{Field, fields_of, sample};
 
@@ -14,8 +14,12 @@ pub(super) struct Description {
     pub(super) kind: &'static str,
     pub(super) about: String,
     pub(super) config: Vec<Field>,
+    /// What a bolt needs of each input, where it says so: each time one of these fields.
+    pub(super) needs: Vec<Vec<String>>,
+    /// Whether a bolt needs its inputs grouped by fields.
+    pub(super) keyed: bool,
     pub(super) outputs: Vec<Stream>,
-    /// The config with which it emits those, where it can't do without one.
+    /// The config with which it needs and emits those, where it can't do without one.
     pub(super) example: Option<Json>,
 }
 
@@ -29,12 +33,15 @@ pub(super) struct Stream {
 /// Describes all spouts and bolts, each by name.
 pub(super) fn describe_all(registry: &Registry) -> Vec<Description> {
     let spouts = registry.spouts().map(|(name, spout)| {
-        let outputs = |config: &Json| spout.build(config).map(|built| built.outputs());
-        describe(name, "spout", spout.config_schema(), outputs)
+        let ask = |config: &Json| Ok((spout.build(config)?.outputs(), Inputs::any()));
+        describe(name, "spout", spout.config_schema(), ask)
     });
     let bolts = registry.bolts().map(|(name, bolt)| {
-        let outputs = |config: &Json| bolt.build(config).map(|built| built.outputs());
-        describe(name, "bolt", bolt.config_schema(), outputs)
+        let ask = |config: &Json| {
+            let built = bolt.build(config)?;
+            Ok((built.outputs(), built.inputs()))
+        };
+        describe(name, "bolt", bolt.config_schema(), ask)
     });
     spouts.chain(bolts).collect()
 }
@@ -43,22 +50,24 @@ fn describe(
     name: &str,
     kind: &'static str,
     schema: &Json,
-    outputs: impl Fn(&Json) -> Result<Outputs, BuildError>,
+    ask: impl Fn(&Json) -> Result<(Outputs, Inputs), BuildError>,
 ) -> Description {
-    let plain = outputs(&Json::Null);
+    let plain = ask(&Json::Null);
     let example = plain.is_err().then(|| sample(schema));
-    let streams = match &example {
-        Some(config) => outputs(config),
+    let words = match &example {
+        Some(config) => ask(config),
         None => plain,
     };
-    let streams = streams.unwrap_or_default();
+    let (outputs, inputs) = words.unwrap_or_default();
     let about = schema.get("description").and_then(Json::as_str);
     Description {
         name: name.to_owned(),
         kind,
         about: about.unwrap_or_default().to_owned(),
         config: fields_of(schema),
-        outputs: streams.iter().map(stream).collect(),
+        needs: inputs.needs().map(texts).collect(),
+        keyed: inputs.is_keyed(),
+        outputs: outputs.iter().map(stream).collect(),
         example,
     }
 }
@@ -66,6 +75,10 @@ fn describe(
 fn stream((stream, fields): (&squall_core::StreamId, &[squall_core::Str])) -> Stream {
     Stream {
         stream: stream.to_string(),
-        fields: fields.iter().map(ToString::to_string).collect(),
+        fields: texts(fields),
     }
+}
+
+fn texts(fields: &[squall_core::Str]) -> Vec<String> {
+    fields.iter().map(ToString::to_string).collect()
 }
