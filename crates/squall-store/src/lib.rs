@@ -1,11 +1,15 @@
-//! Stores that remember how far sources came: [`MemoryStore`] for tests and runs that need not resume,
-//! [`FileStore`] for everything in one process.
+//! What has to survive the process.
 //!
-//! Both keep the contract of [`squall_core::CheckpointStore`], and both pass the same tests
-//! (`tests/conformance.rs`): whatever comes later, a cluster's store or DynamoDB, has to pass them too.
+//! * [`MemoryStore`] and [`FileStore`] remember how far sources came, for everything in one process. They
+//!   keep the contract of [`squall_core::CheckpointStore`] and pass the same tests (`tests/conformance.rs`), as
+//!   does [`cluster::ClusterCheckpoints`].
+//! * [`cluster`] keeps what the cluster wants to be: versioned values, transactions under the leader's epoch,
+//!   watches (`tests/cluster.rs`).
+//! * [`blob`] keeps uploaded binaries, each under the SHA-256 of its content.
 //!
 //! **Invariant:** a commit is all or nothing, and durable before it is answered.
 
+pub mod blob;
 pub mod cluster;
 mod commit;
 mod disk;

@@ -18,6 +18,8 @@ use squall_store::cluster::{
 };
 use tempfile::TempDir;
 
+/// With its key a bit less than 1 MiB.
+const BIG: usize = (1 << 20) - 10;
 /// Small, so that a test can fill it.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -194,7 +196,7 @@ fn lists_a_prefix_in_order_and_in_pages() {
 #[test]
 fn a_page_is_bounded_in_bytes() {
     check(|store, epoch| async move {
-        let value = vec![7; MAX_TXN_BYTES - 10];
+        let value = vec![7; BIG];
         for n in 0..6 {
             done(
                 &store,
@@ -203,7 +205,7 @@ fn a_page_is_bounded_in_bytes() {
             .await;
         }
         let page = store.list("big/", None).await.unwrap();
-        assert_eq!(page.entries.len(), MAX_PAGE_BYTES / MAX_TXN_BYTES);
+        assert_eq!(page.entries.len(), MAX_PAGE_BYTES / (1 << 20));
         let (all, _) = list_all(&*store, "big/", 6).await.unwrap();
         assert_eq!(all.len(), 6);
     });
@@ -242,7 +244,7 @@ fn refuses_what_is_out_of_bounds() {
 #[test]
 fn a_full_store_refuses_more_and_recovers_by_deleting() {
     check(|store, epoch| async move {
-        let value = vec![7; MAX_TXN_BYTES - 10];
+        let value = vec![7; BIG];
         let mut n_stored = 0;
         let refused = loop {
             let txn = Txn::new(epoch).put(format!("big/{n_stored:02}"), value.clone());
@@ -260,6 +262,36 @@ fn a_full_store_refuses_more_and_recovers_by_deleting() {
         done(&store, Txn::new(epoch).delete("big/00")).await;
         done(&store, Txn::new(epoch).put("big/99", value)).await;
     });
+}
+
+#[test]
+fn commits_that_wait_are_bounded_in_bytes() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("nimbus.redb");
+    let store = Arc::new(FileCluster::open(path, FileClusterConfig::default()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let epoch = runtime.block_on(store.raise_leader_epoch()).unwrap();
+    // Far more than may wait, all asked for before any can be done.
+    let commits = (0..200).map(|n| {
+        let txn = Txn::new(epoch).put(format!("big/{n}"), vec![7; BIG]);
+        store.commit(txn)
+    });
+    let answers = runtime.block_on(futures_util::future::join_all(commits));
+    let refused = |answer: &&Result<_, _>| matches!(answer, Err(ClusterError::Unavailable(_)));
+    let n_refused = answers.iter().filter(refused).count();
+    assert!((1..200).contains(&n_refused), "{n_refused} were refused");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.is_ok() || refused(&answer))
+    );
+    let (all, _) = runtime.block_on(list_all(&*store, "big/", 200)).unwrap();
+    assert_eq!(all.len(), 200 - n_refused);
+    // The room is there again.
+    let more = runtime.block_on(store.commit(Txn::new(epoch).put("more", vec![7; BIG])));
+    assert!(more.is_ok());
 }
 
 #[test]
@@ -323,7 +355,7 @@ fn a_watch_that_fell_behind_is_told_to_read_anew() {
         let mut slow = store.watch("", start);
         let mut last = start;
         for n in 0..20 {
-            let value = vec![n; MAX_TXN_BYTES - 10];
+            let value = vec![n; BIG];
             last = done(&store, Txn::new(epoch).put("big", value)).await;
         }
         assert_eq!(

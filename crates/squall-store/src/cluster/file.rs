@@ -8,6 +8,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -19,7 +20,9 @@ pub(crate) use disk::{Disk, FileDisk};
 use crate::OpenError;
 use crate::cluster::txn::check_keys;
 use crate::cluster::watch::Hub;
-use crate::cluster::worker::{Answer, MAX_QUEUED, Read, Request, Worker, Write};
+use crate::cluster::worker::{
+    Answer, Held, MAX_QUEUED, MAX_QUEUED_BYTES, Read, Request, Worker, Write,
+};
 use crate::cluster::{
     ClusterError, ClusterStore, DEFAULT_MAX_BYTES, LeaderEpoch, Outcome, Page, Revision, Stored,
     Txn, Watch,
@@ -28,7 +31,7 @@ use crate::cluster::{
 /// Keeps the cluster's state in one file that one process has open at a time.
 ///
 /// A thread of its own does all the work, because writing to a disk blocks; requests wait for it in a queue of
-/// 256, and one that finds the queue full is answered [`ClusterError::Unavailable`]. All commits that wait
+/// 256 and 64 MiB, and one that finds the queue full is answered [`ClusterError::Unavailable`]. All commits that wait
 /// together become durable together, by one `fsync`, each still all or nothing and answered on its own.
 ///
 /// When the disk is full or fails, writes are answered [`ClusterError::Full`] or
@@ -39,6 +42,8 @@ pub struct FileCluster {
     location: String,
     hub: Arc<Hub>,
     requests: Option<SyncSender<Request>>,
+    /// What waits to be written, in bytes.
+    queued_bytes: Arc<AtomicUsize>,
     worker: Option<JoinHandle<()>>,
 }
 
@@ -88,6 +93,7 @@ impl FileCluster {
             location: path.display().to_string(),
             hub,
             requests: Some(requests),
+            queued_bytes: Arc::default(),
             worker: Some(worker),
         })
     }
@@ -145,7 +151,12 @@ impl ClusterStore for FileCluster {
     fn commit(&self, txn: Txn) -> BoxFuture<'_, Result<Outcome, ClusterError>> {
         Box::pin(async move {
             txn.check()?;
-            self.ask(move |answer| Request::Write(Write::Commit { txn, answer }))
+            let held = Held::take(&self.queued_bytes, txn.n_bytes()).ok_or_else(|| {
+                unavailable(format!(
+                    "more than {MAX_QUEUED_BYTES} bytes wait to be written"
+                ))
+            })?;
+            self.ask(move |answer| Request::Write(Write::Commit { txn, answer, held }))
                 .await
         })
     }

@@ -11,9 +11,9 @@ pub const MAX_KEY_BYTES: usize = 2048;
 /// The most preconditions, and the most operations, of one transaction. An etcd server has to be started with
 /// `--max-txn-ops` at least as high.
 pub const MAX_TXN_OPS: usize = 10_000;
-/// The most bytes of keys and values in one transaction, so that a value is at most this. Below etcd's
-/// default for a request (1.5 MiB).
-pub const MAX_TXN_BYTES: usize = 1 << 20;
+/// The most bytes of keys and values in one transaction, so that a value is at most this. An etcd server has
+/// to be started with `--max-request-bytes` of 10 MiB, which is what etcd advises at most.
+pub const MAX_TXN_BYTES: usize = 9 << 20;
 
 /// Writes that are done together if all that they rely on still holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,12 @@ impl Txn {
         self
     }
 
+    /// The bytes of keys and values to write.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.ops.iter().map(n_bytes).sum()
+    }
+
     /// Checks what can be checked without looking into the store.
     ///
     /// # Errors
@@ -135,7 +141,7 @@ impl Txn {
                 twice.key()
             )));
         }
-        let n_bytes: usize = self.ops.iter().map(n_bytes).sum();
+        let n_bytes = self.n_bytes();
         if n_bytes > MAX_TXN_BYTES {
             return Err(invalid(format!(
                 "a transaction of {n_bytes} bytes of keys and values is above {MAX_TXN_BYTES}"

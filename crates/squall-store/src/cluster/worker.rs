@@ -8,6 +8,7 @@ mod group;
 mod tables;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 
 use futures_channel::oneshot;
@@ -21,9 +22,10 @@ use crate::cluster::{ClusterError, LeaderEpoch, Outcome, Page, Revision, Stored,
 use crate::disk::is_full;
 use group::{Granted, Group, Room, Wish};
 
-/// The longest queue of requests; one more is refused as unavailable. Each may hold
-/// [`crate::cluster::MAX_TXN_BYTES`].
+/// The longest queue of requests; one more is refused as unavailable.
 pub(crate) const MAX_QUEUED: usize = 256;
+/// The most bytes that commits which are not answered yet may want to write together; one more is refused likewise.
+pub(crate) const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// The most requests that are served together.
 const MAX_GROUP: usize = 128;
 
@@ -51,8 +53,38 @@ pub(crate) enum Read {
 
 /// A wish to change something, and where its answer goes.
 pub(crate) enum Write {
-    Commit { txn: Txn, answer: Answer<Outcome> },
-    Raise { answer: Answer<LeaderEpoch> },
+    Commit {
+        txn: Txn,
+        answer: Answer<Outcome>,
+        held: Held,
+    },
+    Raise {
+        answer: Answer<LeaderEpoch>,
+    },
+}
+
+/// A commit's share of [`MAX_QUEUED_BYTES`], until it is dropped.
+pub(crate) struct Held {
+    queued: Arc<AtomicUsize>,
+    n_bytes: usize,
+}
+
+impl Held {
+    /// Takes a share; `None` if there is not enough left.
+    pub(crate) fn take(queued: &Arc<AtomicUsize>, n_bytes: usize) -> Option<Self> {
+        let held = Self {
+            queued: Arc::clone(queued),
+            n_bytes,
+        };
+        let before = queued.fetch_add(n_bytes, Ordering::Relaxed);
+        (before + n_bytes <= MAX_QUEUED_BYTES).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.queued.fetch_sub(self.n_bytes, Ordering::Relaxed);
+    }
 }
 
 /// Owns the file.
@@ -250,14 +282,15 @@ impl<D> Drop for Worker<D> {
 
 /// Where the answer to a write goes.
 enum Reply {
-    Commit(Answer<Outcome>),
+    /// With its share of the queue, which is free when it is answered.
+    Commit(Answer<Outcome>, Held),
     Raise(Answer<LeaderEpoch>),
 }
 
 impl Write {
     fn split(self) -> (Wish, Reply) {
         match self {
-            Self::Commit { txn, answer } => (Wish::Commit(txn), Reply::Commit(answer)),
+            Self::Commit { txn, answer, held } => (Wish::Commit(txn), Reply::Commit(answer, held)),
             Self::Raise { answer } => (Wish::Raise, Reply::Raise(answer)),
         }
     }
@@ -267,9 +300,11 @@ impl Reply {
     /// Answers. The caller may have stopped waiting.
     fn send(self, result: Result<Granted, ClusterError>) {
         match (self, result) {
-            (Self::Commit(answer), Ok(Granted::Committed(outcome))) => drop(answer.send(outcome)),
+            (Self::Commit(answer, _held), Ok(Granted::Committed(outcome))) => {
+                drop(answer.send(outcome));
+            }
             (Self::Raise(answer), Ok(Granted::Raised(epoch))) => drop(answer.send(Ok(epoch))),
-            (Self::Commit(answer), Err(error)) => drop(answer.send(Err(error))),
+            (Self::Commit(answer, _held), Err(error)) => drop(answer.send(Err(error))),
             (Self::Raise(answer), Err(error)) => drop(answer.send(Err(error))),
             // Wishes and replies are split from one list. A dropped answer is told as unknown.
             (_, Ok(_)) => debug_assert!(false, "an answer to another question"),
