@@ -1,14 +1,18 @@
 //! The components of this crate, by name.
 
+use std::sync::Arc;
+
 use squall_core::Registry;
 
 use crate::config::KinesisConfig;
+use crate::problem::SharedQuota;
 use crate::spout::KinesisSpout;
 
 /// Registers all that this crate has to offer: the spout `kinesis`.
 pub fn all(registry: &mut Registry) {
-    registry.spout("kinesis", |config: KinesisConfig| {
-        Ok(KinesisSpout::new(config)?)
+    let quota = SharedQuota::default();
+    registry.spout("kinesis", move |config: KinesisConfig| {
+        Ok(KinesisSpout::new(config)?.telling_by(Arc::clone(&quota)))
     });
 }
 

@@ -42,6 +42,24 @@ pub trait KinesisApi: Send + Sync {
     ) -> BoxFuture<'a, Result<Page, ApiError>>;
 }
 
+/// One of the three calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Call {
+    ListShards,
+    GetShardIterator,
+    GetRecords,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ListShards => "ListShards",
+            Self::GetShardIterator => "GetShardIterator",
+            Self::GetRecords => "GetRecords",
+        })
+    }
+}
+
 /// A shard's name: `shardId-000000000000`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(Str);
@@ -164,8 +182,10 @@ pub struct ApiError {
 pub enum ErrorClass {
     /// The shard's throughput is used up: wait for a second at least.
     Throttled,
-    /// The server or the way to it failed: back off and try again.
+    /// The server failed: back off and try again.
     Transient,
+    /// No server answered, or what gives out credentials didn't: back off and try again.
+    Unreachable,
     /// The iterator is too old: make a new one, at once.
     ExpiredIterator,
     /// The listing took too long: begin it anew.
@@ -178,6 +198,10 @@ pub enum ErrorClass {
     Trimmed,
     /// Credentials, permissions or encryption keys: somebody has to act; try again slowly.
     Denied,
+    /// There are no credentials: somebody has to act; try again slowly.
+    NoCredentials,
+    /// Nothing says which region the stream is in: somebody has to act.
+    NoRegion,
 }
 
 impl ErrorClass {

@@ -159,6 +159,14 @@ impl KinesisConfig {
             named.is_none_or(|name| !name.is_empty() && name.len() <= 256),
             "application: it has to be 1 to 256 bytes long",
         );
+        check(
+            self.region.as_deref() != Some(""),
+            "region: it is empty; leave it out, and the standard AWS chain is asked",
+        );
+        check(
+            self.endpoint_url.as_deref().is_none_or(is_http),
+            "endpoint_url: it has to begin with https:// or http:// and name a host, as http://127.0.0.1:4567",
+        );
         let shortest = HumanDuration(Limits::MIN_INTERVAL);
         check(
             self.poll_interval >= shortest,
@@ -205,6 +213,13 @@ impl KinesisConfig {
         };
         (connection, StreamRef::parse(&self.stream))
     }
+}
+
+fn is_http(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '['))
 }
 
 const fn millis<const N: u64>() -> HumanDuration {
@@ -261,6 +276,8 @@ mod tests {
             reads_per_sec: count::<6>(),
             prefetch_bytes: ByteSize::mib(9),
             initial_position: InitialPosition::AtTimestamp("yesterday".to_owned()),
+            region: Some(String::new()),
+            endpoint_url: Some("127.0.0.1:4567".to_owned()),
             ..KinesisConfig::new("")
         };
         let mistakes = config.validate().unwrap_err().mistakes;
@@ -272,6 +289,8 @@ mod tests {
             keys,
             [
                 "stream",
+                "region",
+                "endpoint_url",
                 "poll_interval",
                 "reads_per_sec",
                 "prefetch_bytes",

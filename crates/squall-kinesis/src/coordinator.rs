@@ -21,6 +21,7 @@ use crate::config::{Limits, Resolved};
 use crate::coordinator::save::Saver;
 use crate::discovery::{Share, View, plan};
 use crate::listing::list_all;
+use crate::problem::{Problem, Reporter};
 use crate::shard::{Backoff, Fetched, Reader, SaveLimits, ShardMetrics, ShardStatus, Shared, Task};
 use crate::state::{StateStore, Stored};
 
@@ -29,6 +30,8 @@ pub(crate) struct Deps {
     pub(crate) ctx: TaskContext,
     pub(crate) api: Arc<dyn KinesisApi>,
     pub(crate) state: StateStore,
+    /// Hears how each call went.
+    pub(crate) reporter: Arc<Reporter>,
     /// Takes the shards that are read from now on.
     pub(crate) to_spout: mpsc::Sender<Feed>,
     pub(crate) signals: Arc<Signals>,
@@ -88,14 +91,14 @@ pub(crate) struct Coordinator {
     backoff: Backoff,
     /// The state was read since something may have changed.
     fresh: bool,
-    /// It could not be read, which was logged.
-    unreadable: bool,
 }
 
 impl Coordinator {
     pub(crate) fn new(deps: Deps) -> Self {
         let ctx = &deps.ctx;
-        let saver = Saver::new(deps.state.clone(), Arc::clone(ctx.clock()), ctx.fence());
+        let clock = Arc::clone(ctx.clock());
+        let reporter = Arc::clone(&deps.reporter);
+        let saver = Saver::new(deps.state.clone(), clock, ctx.fence(), reporter);
         Self {
             saver,
             budget: Arc::new(Semaphore::new(deps.settings.prefetch_kib)),
@@ -110,7 +113,6 @@ impl Coordinator {
             listing_after_end: false,
             backoff: Backoff::new(ctx.seed()),
             fresh: false,
-            unreadable: false,
             deps,
         }
     }
@@ -130,7 +132,9 @@ impl Coordinator {
     }
 
     async fn work(&mut self) {
-        self.begin().await;
+        if self.begin().await.is_none() {
+            return;
+        }
         loop {
             self.turn().await;
             self.pause().await;
@@ -202,13 +206,13 @@ impl Coordinator {
             Ok(stored) => {
                 self.stored = stored;
                 self.fresh = true;
-                self.unreadable = false;
+                let reporter = &self.deps.reporter;
+                reporter.store_succeeded(Problem::StateUnreadable);
             }
             Err(error) => {
                 self.fresh = false;
-                if !std::mem::replace(&mut self.unreadable, true) {
-                    tracing::warn!(%error, "the state can't be read");
-                }
+                let reporter = &self.deps.reporter;
+                reporter.store_failed(Problem::StateUnreadable, &error);
             }
         }
     }
@@ -221,7 +225,10 @@ impl Coordinator {
         if !plan.create.is_empty() {
             match self.deps.state.create(plan.create).await {
                 Ok(()) => self.fresh = false,
-                Err(error) => tracing::warn!(%error, "new shards can't be stored"),
+                Err(error) => {
+                    let reporter = &self.deps.reporter;
+                    reporter.store_failed(Problem::StateUnwritable, &error);
+                }
             }
             self.refresh().await;
             if !self.fresh {
@@ -293,6 +300,7 @@ impl Coordinator {
             pages,
             budget: Arc::clone(&self.budget),
             waker: ctx.waker(),
+            reporter: Arc::clone(&self.deps.reporter),
             ended: Arc::clone(&self.deps.signals.changed),
             reported: crate::shard::Counters::default(),
         };

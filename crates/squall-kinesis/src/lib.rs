@@ -11,6 +11,7 @@ pub mod dev;
 mod discovery;
 mod listing;
 mod position;
+mod problem;
 mod sequence;
 mod shard;
 mod spout;

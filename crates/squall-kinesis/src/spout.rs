@@ -6,35 +6,34 @@
 mod dying;
 mod feeds;
 mod row;
+mod running;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::task::Waker;
 use std::time::Duration;
 
-use squall_core::replay::{Decision, Pending};
+use squall_core::replay::Pending;
 use squall_core::{
-    Activity, ComponentError, EmitError, Failure, MessageId, Moment, Outputs, Result, Spout,
-    SpoutEmitter, Str, TaskContext,
+    Activity, Failure, MessageId, Outputs, Result, Spout, SpoutEmitter, Str, TaskContext,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::KinesisApi;
-use crate::aws::Aws;
+use crate::api::{Call, KinesisApi};
+use crate::aws::{Aws, Connection, StreamRef};
 use crate::checkpoint::Keys;
 use crate::config::{ConfigError, KinesisConfig, Limits, Resolved};
 use crate::coordinator::{Coordinator, Deps, Settings, Signals};
+use crate::problem::{Place, Reporter, SharedQuota};
 use crate::shard::SaveLimits;
 use crate::spout::dying::Dying;
-use crate::spout::feeds::{Feeds, Next};
-use crate::spout::row::{Body, DEAD_LETTERS, FIELDS};
+use crate::spout::feeds::Feeds;
+use crate::spout::row::{DEAD_LETTERS, FIELDS};
+use crate::spout::running::Running;
 use crate::state::StateStore;
 
 /// The most shards that wait for the spout to take them; more are offered again a second later.
 const MAX_NEW_SHARDS: usize = 256;
-/// The most records of one `next_tuple`.
-const MAX_EMITS: usize = 16;
 /// How long `close` waits for the last checkpoints.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,19 +43,9 @@ pub struct KinesisSpout {
     initial: Resolved,
     /// Stands in for AWS, in tests.
     api: Option<Arc<dyn KinesisApi>>,
+    /// Shared with the spouts beside this one.
+    quota: SharedQuota,
     running: Option<Running>,
-}
-
-/// A spout that was opened.
-struct Running {
-    ctx: TaskContext,
-    stream: Str,
-    save_limits: SaveLimits,
-    pending: Pending<Body>,
-    dying: Dying,
-    feeds: Feeds,
-    signals: Arc<Signals>,
-    stop: oneshot::Sender<std::sync::mpsc::SyncSender<()>>,
 }
 
 /// Wakes the spout when the coordinator is gone, for whatever reason.
@@ -82,8 +71,15 @@ impl KinesisSpout {
             config,
             initial,
             api: None,
+            quota: SharedQuota::default(),
             running: None,
         })
+    }
+
+    /// Tells of problems by a quota that others go by too.
+    pub(crate) fn telling_by(mut self, quota: SharedQuota) -> Self {
+        self.quota = quota;
+        self
     }
 
     /// Makes a spout over another implementation of the service.
@@ -130,7 +126,15 @@ impl Spout for KinesisSpout {
             store: Arc::clone(ctx.checkpoints()),
             keys: Keys::new(&application, stream.name()),
         };
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = oneshot::channel();
+        let place = Place {
+            stream: stream.name().to_owned(),
+            region: config.region.clone(),
+            endpoint_url: config.endpoint_url.clone(),
+        };
+        let clock = Arc::clone(ctx.clock());
+        let reporter = Reporter::new(Arc::clone(&self.quota), clock, ctx.waker(), place);
+        let reporter = Arc::new(reporter);
         self.running = Some(Running {
             ctx: ctx.clone(),
             stream: Str::new(stream.name()),
@@ -139,6 +143,7 @@ impl Spout for KinesisSpout {
             dying: Dying::new(config.replay.backoff_cap.0),
             feeds: Feeds::new(new_shards),
             signals: Arc::clone(&signals),
+            reporter: Arc::clone(&reporter),
             stop,
         });
         let api = self.api.clone();
@@ -147,13 +152,22 @@ impl Spout for KinesisSpout {
         ctx.clone().spawn("kinesis coordinator", async move {
             let _at_end = at_end;
             let api = match api {
-                Some(api) => api,
-                None => Arc::new(Aws::connect(&connection, stream).await),
+                Some(api) => Some(api),
+                None => tokio::select! {
+                    biased;
+                    // Nothing is read yet, so nothing is to be saved.
+                    _ = &mut stopped => None,
+                    api = connect(&connection, stream, &reporter) => api,
+                },
+            };
+            let Some(api) = api else {
+                return;
             };
             let deps = Deps {
                 ctx,
                 api,
                 state,
+                reporter,
                 to_spout,
                 signals,
                 settings,
@@ -201,163 +215,34 @@ impl Spout for KinesisSpout {
         };
         let (answer, answered) = sync_channel(1);
         let asked = running.stop.send(answer).is_ok();
-        if asked && answered.recv_timeout(CLOSE_TIMEOUT).is_err() {
+        let answer = asked.then(|| answered.recv_timeout(CLOSE_TIMEOUT));
+        // A coordinator that goes without an answer had nothing to save.
+        if let Some(Err(RecvTimeoutError::Timeout)) = answer {
             tracing::warn!("the last checkpoints could not be saved: some records will come again");
         }
     }
 }
 
-impl Running {
-    fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
-        if self.stop.is_closed() {
-            // It ends when it is told to, or by a panic; nothing is read or saved any more.
-            Err("the coordinator of the shards has died: restart the topology")?;
+/// Finds the way to the stream; `None` when there is none, which was reported.
+async fn connect(
+    connection: &Connection,
+    stream: StreamRef,
+    reporter: &Reporter,
+) -> Option<Arc<dyn KinesisApi>> {
+    let found = Aws::connect(connection, stream);
+    let waits_for = "EC2's instance metadata to name a region: set `region` in the spout's config, or \
+                     AWS_REGION";
+    match reporter.watch(waits_for, found).await {
+        Ok(aws) => {
+            reporter.found_region(aws.region());
+            let waits_for = "AWS credentials: if EC2's instance metadata is not to be asked for them, set \
+                             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+            reporter.watch(waits_for, aws.look_for_credentials()).await;
+            Some(Arc::new(aws))
         }
-        let now = self.ctx.clock().now();
-        self.feeds.take_new();
-        let mut n_emits = self.emit_dead_letters(out, now)?;
-        while n_emits < MAX_EMITS && self.emit_retry(out, now)? {
-            n_emits += 1;
-        }
-        while n_emits < MAX_EMITS && self.pending.has_room() {
-            match self.feeds.next(now, self.save_limits) {
-                Next::Record(body) => self.emit_new(body, out)?,
-                Next::Stale => {
-                    // Save now rather than at the interval.
-                    self.signals.changed.notify_one();
-                    break;
-                }
-                Next::Nothing => break,
-            }
-            n_emits += 1;
-        }
-        if self.feeds.take_ended() {
-            self.signals.changed.notify_one();
-        }
-        if n_emits > 0 {
-            return Ok(Activity::Emitted);
-        }
-        Ok(self.idle(now))
-    }
-
-    fn idle(&self, now: Moment) -> Activity {
-        let due = [self.pending.next_due_at(), self.dying.next_due_at()];
-        match due.into_iter().flatten().min() {
-            Some(at) => Activity::IdleFor(at.since(now)),
-            None if self.is_finished() => Activity::Finished,
-            None => Activity::Idle,
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        self.signals.finished.load(Ordering::Acquire)
-            && self.pending.is_empty()
-            && self.feeds.is_empty()
-    }
-
-    fn emit_new(&mut self, body: Body, out: &mut SpoutEmitter<'_>) -> Result<()> {
-        let row = body.row(&self.stream, 1);
-        let feed = body.feed;
-        let bytes = body.bytes();
-        let id = self.pending.insert(body, bytes);
-        self.feeds.count(feed, |metrics| &metrics.emitted);
-        let sent = out.tracked(id).emit(row);
-        self.sent(id, sent)
-    }
-
-    /// Emits one record whose back-off is over. False when there is none.
-    fn emit_retry(&mut self, out: &mut SpoutEmitter<'_>, now: Moment) -> Result<bool> {
-        let Some(retry) = self.pending.next_due(now) else {
-            return Ok(false);
-        };
-        let (id, feed) = (retry.id, retry.body.feed);
-        let row = retry.body.row(&self.stream, retry.attempt);
-        if !self.feeds.owns(feed) {
-            // Somebody else reads the shard now, and this record with it.
-            self.pending.ack(id);
-            return Ok(true);
-        }
-        self.feeds.count(feed, |metrics| &metrics.retried);
-        let sent = out.tracked(id).emit(row);
-        self.sent(id, sent)?;
-        Ok(true)
-    }
-
-    fn emit_dead_letters(&mut self, out: &mut SpoutEmitter<'_>, now: Moment) -> Result<usize> {
-        let mut n_emits = 0;
-        while n_emits < MAX_EMITS
-            && let Some((id, letter)) = self.dying.next_due(now)
-        {
-            let Some(body) = self.pending.get(id) else {
-                self.dying.remove(id);
-                continue;
-            };
-            if !self.feeds.owns(body.feed) {
-                self.dying.remove(id);
-                self.pending.dead_lettered(id);
-                continue;
-            }
-            let mut row = body.row(&self.stream, letter.attempts).to_vec();
-            row.push(letter.error.clone().into());
-            let sent = out.tracked(id).stream(DEAD_LETTERS).emit(row);
-            self.sent(id, sent)?;
-            n_emits += 1;
-        }
-        Ok(n_emits)
-    }
-
-    /// An emit that can't be is a record that no retry mends: it must not be forgotten for that.
-    fn sent(&mut self, id: MessageId, sent: Result<(), EmitError>) -> Result<()> {
-        let Err(error) = sent else {
-            return Ok(());
-        };
-        let error = ComponentError::from(error).permanent();
-        let why = Failure::rejected(self.ctx.component().clone(), &error);
-        self.fail(id, &why);
-        Err(error)
-    }
-
-    fn ack(&mut self, id: MessageId) {
-        let dead = self.dying.remove(id);
-        let done = if dead {
-            self.pending.dead_lettered(id)
-        } else {
-            self.pending.ack(id)
-        };
-        if let Some(body) = done {
-            self.feeds.count(
-                body.feed,
-                |metrics| {
-                    if dead { &metrics.dead } else { &metrics.acked }
-                },
-            );
-            self.done(&body);
-        }
-    }
-
-    fn fail(&mut self, id: MessageId, why: &Failure) {
-        let now = self.ctx.clock().now();
-        if self.dying.failed(id, now) {
-            return;
-        }
-        if let Some(body) = self.pending.get(id) {
-            self.feeds.count(body.feed, |metrics| &metrics.failed);
-        }
-        match self.pending.fail(id, why, now) {
-            Decision::DeadLetter { attempts, .. } => {
-                self.dying.add(id, attempts, why.to_string().into(), now);
-            }
-            Decision::Dropped(body) => {
-                self.feeds.count(body.feed, |metrics| &metrics.dead);
-                self.done(&body);
-            }
-            Decision::Retry { .. } | Decision::Unknown => {}
-        }
-    }
-
-    fn done(&mut self, body: &Body) {
-        if self.feeds.done(body.feed, body.ordinal) {
-            self.signals.changed.notify_one();
+        Err(error) => {
+            reporter.failed(Call::ListShards, &error);
+            None
         }
     }
 }

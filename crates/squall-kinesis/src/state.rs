@@ -7,7 +7,7 @@ use squall_core::{CheckpointStore, Fence, StoreError, Write};
 use thiserror::Error;
 
 use crate::api::{ShardId, ShardInfo};
-use crate::checkpoint::{FormatError, Keys, Part, ShardState, StreamState};
+use crate::checkpoint::{Checkpoint, FormatError, Keys, Part, ShardState, StreamState};
 use crate::config::Resolved;
 
 /// Everything that is stored of a stream.
@@ -19,6 +19,18 @@ pub(crate) struct Stored {
     pub(crate) shards: BTreeMap<ShardId, ShardState>,
     /// The version of each shard's key.
     pub(crate) versions: BTreeMap<ShardId, u64>,
+}
+
+impl Stored {
+    /// Tells whether a record of the stream was ever done.
+    pub(crate) fn has_progress(&self) -> bool {
+        self.shards.values().any(|state| {
+            matches!(
+                state.checkpoint,
+                Checkpoint::After(_) | Checkpoint::ShardEnd
+            )
+        })
+    }
 }
 
 /// A state that can't be read or written.

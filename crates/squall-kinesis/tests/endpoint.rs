@@ -38,7 +38,9 @@ async fn takes_many_records_and_splits() {
     assert!(shards[0].closed && !shards[1].closed);
     assert_eq!(shards[3].parents, std::slice::from_ref(&first));
 
-    let aws = Aws::connect(&connection, StreamRef::parse("clicks")).await;
+    let aws = Aws::connect(&connection, StreamRef::parse("clicks"))
+        .await
+        .unwrap();
     let mut next = Some(
         aws.shard_iterator(&first, &Start::TrimHorizon)
             .await
@@ -71,7 +73,9 @@ async fn keeps_streams_in_a_directory() {
     endpoint.shutdown().await;
     let (_endpoint, admin, connection) = start(options).await;
     assert_eq!(admin.list_shards("clicks").await.unwrap().len(), 1);
-    let aws = Aws::connect(&connection, StreamRef::parse("clicks")).await;
+    let aws = Aws::connect(&connection, StreamRef::parse("clicks"))
+        .await
+        .unwrap();
     let shard = ShardId::new("shardId-000000000000");
     let iterator = aws
         .shard_iterator(&shard, &Start::TrimHorizon)
@@ -85,10 +89,12 @@ async fn errors_come_in_their_class() {
     let (endpoint, admin, connection) = start(EndpointOptions::default()).await;
     let class = admin.list_shards("none").await.unwrap_err().class();
     assert_eq!(class, Some(ErrorClass::NotFound));
-    let aws = Aws::connect(&connection, StreamRef::parse("none")).await;
+    let aws = Aws::connect(&connection, StreamRef::parse("none"))
+        .await
+        .unwrap();
     let refused = aws.records("no iterator", 10).await.unwrap_err();
     assert_eq!(refused.class, ErrorClass::InvalidArgument, "{refused}");
     endpoint.shutdown().await;
     let unreachable = aws.list_shards(None).await.unwrap_err();
-    assert_eq!(unreachable.class, ErrorClass::Transient, "{unreachable}");
+    assert_eq!(unreachable.class, ErrorClass::Unreachable, "{unreachable}");
 }

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::config::{Builder, Credentials, Region};
+use aws_sdk_kinesis::config::{Builder, Credentials, Region, SharedCredentialsProvider};
+
+use crate::api::{ApiError, ErrorClass};
+use crate::aws::quietly;
 
 /// The region of an endpoint on this machine, where none was given: emulators take any.
 const LOCAL_REGION: &str = "us-east-1";
@@ -52,9 +58,21 @@ impl StreamRef {
     }
 }
 
+/// A way to Kinesis that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
+    pub(crate) client: Client,
+    pub(crate) region: String,
+    /// Where credentials come from; `None` where any will do.
+    pub(crate) credentials: Option<SharedCredentialsProvider>,
+}
+
 impl Connection {
     /// Makes a client. With `retries` the SDK repeats failed calls by itself, which suits tools.
-    pub(crate) async fn client(&self, retries: bool) -> Client {
+    ///
+    /// # Errors
+    /// [`ErrorClass::NoRegion`].
+    pub(crate) async fn reach(&self, retries: bool) -> Result<Reached, ApiError> {
         let retry = if retries {
             RetryConfig::standard()
         } else {
@@ -65,38 +83,60 @@ impl Connection {
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
         let is_local = self.endpoint_url.as_deref().is_some_and(is_plain_loopback);
-        let mut config = if is_local && !has_credentials_in_environment() {
+        let (mut config, region, credentials) = if is_local && !has_credentials_in_environment() {
             self.without_credentials()
         } else {
-            self.by_standard_chain(is_local).await
+            self.by_standard_chain(is_local).await?
         };
         if let Some(url) = &self.endpoint_url {
             config = config.endpoint_url(url);
         }
-        Client::from_conf(config.retry_config(retry).timeout_config(timeouts).build())
+        let config = config.retry_config(retry).timeout_config(timeouts).build();
+        Ok(Reached {
+            client: Client::from_conf(config),
+            region,
+            credentials,
+        })
     }
 
-    async fn by_standard_chain(&self, is_local: bool) -> Builder {
+    async fn by_standard_chain(&self, is_local: bool) -> Result<Found, ApiError> {
         let mut loader = aws_config::from_env();
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
+        match &self.region {
+            Some(region) => loader = loader.region(Region::new(region.clone())),
+            // Nobody has to ask EC2 for a region that doesn't matter.
+            None if is_local => loader = loader.region(local_region()),
+            None => {}
         }
-        let config = loader.load().await;
-        let builder = Builder::from(&config);
-        if is_local && config.region().is_none() {
-            return builder.region(Region::new(LOCAL_REGION));
-        }
-        builder
+        let config = quietly(loader.load()).await;
+        let region = config.region().ok_or_else(|| ApiError {
+            class: ErrorClass::NoRegion,
+            code: "NoRegion".to_owned(),
+            message: "neither the config, nor AWS_REGION, nor the profile, nor EC2 names a region"
+                .to_owned(),
+        })?;
+        let region = region.as_ref().to_owned();
+        let credentials = config.credentials_provider();
+        Ok((Builder::from(&config), region, credentials))
     }
 
     /// An emulator on this machine checks no signature: any key will do, and none has to be set up.
-    fn without_credentials(&self) -> Builder {
+    fn without_credentials(&self) -> Found {
         let region = self.region.as_deref().unwrap_or(LOCAL_REGION);
-        Builder::new()
+        let config = Builder::new()
             .behavior_version_latest()
             .region(Region::new(region.to_owned()))
-            .credentials_provider(Credentials::new("local", "local", None, None, "loopback"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "loopback"));
+        (config, region.to_owned(), None)
     }
+}
+
+type Found = (Builder, String, Option<SharedCredentialsProvider>);
+
+/// The environment's or the profile's region, for an emulator may keep streams apart by it, or any.
+fn local_region() -> RegionProviderChain {
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new())
+        .or_else(Region::new(LOCAL_REGION))
 }
 
 fn has_credentials_in_environment() -> bool {

@@ -1,52 +1,72 @@
 //! The first turn: reads the state, or begins it, and says where the application goes on.
 
+use std::sync::Arc;
+
 use tokio::time::sleep;
 
-use crate::api::{ApiError, ErrorClass, ShardInfo};
+use crate::api::{ApiError, Call, ErrorClass, ShardInfo};
 use crate::checkpoint::Checkpoint;
 use crate::coordinator::Coordinator;
 use crate::discovery::Share;
 use crate::listing::list_all;
+use crate::problem::Problem;
 use crate::state::StateError;
 
 /// The most shards that are named when a run resumes.
 const MAX_NAMED: usize = 3;
 
-enum Problem {
+/// What keeps a run from beginning.
+enum Obstacle {
     State(StateError),
     Listing(ApiError),
 }
 
 impl Coordinator {
-    /// Tries until it succeeds: a state that can't be read is never taken for none.
-    pub(super) async fn begin(&mut self) {
+    /// Tries until it succeeds, or until the spout has to give up: then `None`. A state that can't be read
+    /// is never taken for none.
+    pub(super) async fn begin(&mut self) -> Option<()> {
         // `latest` means from here on, whenever the first listing succeeds: in a later run, maybe.
         let started_ms = self.deps.ctx.clock().unix_ms();
-        while let Err(problem) = self.try_begin(started_ms).await {
-            let wait = match problem {
-                Problem::State(error) => {
-                    tracing::error!(%error, "the state can't be read: trying again");
+        let reporter = Arc::clone(&self.deps.reporter);
+        loop {
+            let begun = self.try_begin(started_ms);
+            let waits_for = "the checkpoint store, or for Kinesis to answer";
+            let Err(obstacle) = reporter.watch(waits_for, begun).await else {
+                break;
+            };
+            let wait = match obstacle {
+                Obstacle::State(error) => {
+                    reporter.store_failed(Problem::StateUnreadable, &error);
                     self.backoff.after(ErrorClass::Transient)
                 }
-                Problem::Listing(error) => self.listing_failed(&error),
+                Obstacle::Listing(error) => self.listing_failed(&error),
             };
+            if reporter.fatal().is_some() {
+                return None;
+            }
             sleep(wait).await;
         }
+        reporter.store_succeeded(Problem::StateUnreadable);
         self.backoff.reset();
+        Some(())
     }
 
-    async fn try_begin(&mut self, started_ms: u64) -> Result<(), Problem> {
+    async fn try_begin(&mut self, started_ms: u64) -> Result<(), Obstacle> {
         let state = self.deps.state.clone();
-        let mut stored = state.load().await.map_err(Problem::State)?;
+        let mut stored = state.load().await.map_err(Obstacle::State)?;
+        if stored.has_progress() {
+            self.deps.reporter.prove();
+        }
         let noted = state.note_start(stored.stream.take(), started_ms).await;
-        let noted = noted.map_err(Problem::State)?;
-        let listed = list_all(&*self.deps.api).await.map_err(Problem::Listing)?;
+        let noted = noted.map_err(Obstacle::State)?;
+        let listed = list_all(&*self.deps.api).await;
+        let listed = listed.map_err(Obstacle::Listing)?;
         let resumes = !noted.0.unlisted;
         if !resumes {
             let initial = &self.deps.settings.initial;
             let begun = state.begin(initial, &listed, noted).await;
-            begun.map_err(Problem::State)?;
-            stored = state.load().await.map_err(Problem::State)?;
+            begun.map_err(Obstacle::State)?;
+            stored = state.load().await.map_err(Obstacle::State)?;
         }
         self.stored = stored;
         self.fresh = true;
@@ -60,6 +80,7 @@ impl Coordinator {
         let wait = match result {
             Ok(shards) => {
                 self.backoff.reset();
+                self.deps.reporter.succeeded(Call::ListShards);
                 let by_id = |info: ShardInfo| (info.id.clone(), info);
                 self.listed = shards.into_iter().map(by_id).collect();
                 self.listed_after_end = self.listing_after_end;
@@ -71,19 +92,10 @@ impl Coordinator {
     }
 
     fn listing_failed(&mut self, error: &ApiError) -> std::time::Duration {
+        self.deps.reporter.failed(Call::ListShards, error);
         match error.class {
-            ErrorClass::NotFound => {
-                tracing::error!(%error, "the stream doesn't exist: looking again in 30s");
-                self.backoff.slow()
-            }
-            ErrorClass::Denied => {
-                tracing::error!(%error, "listing the shards isn't allowed");
-                self.backoff.slow()
-            }
-            class => {
-                tracing::warn!(%error, "the shards can't be listed");
-                self.backoff.after(class)
-            }
+            ErrorClass::NotFound | ErrorClass::InvalidArgument => self.backoff.slow(),
+            class => self.backoff.after(class),
         }
     }
 

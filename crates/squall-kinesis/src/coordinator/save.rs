@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::api::ShardId;
 use crate::checkpoint::{Checkpoint, ShardState};
+use crate::problem::{Problem, Reporter};
 use crate::shard::Shared;
 use crate::state::StateStore;
 
@@ -26,8 +27,7 @@ pub(crate) struct Saver {
     clock: Arc<dyn Clock>,
     fence: Fence,
     shards: BTreeMap<ShardId, Running>,
-    /// The last save failed, which was logged.
-    failing: bool,
+    reporter: Arc<Reporter>,
 }
 
 struct Running {
@@ -64,13 +64,18 @@ struct Due {
 }
 
 impl Saver {
-    pub(crate) const fn new(state: StateStore, clock: Arc<dyn Clock>, fence: Fence) -> Self {
+    pub(crate) const fn new(
+        state: StateStore,
+        clock: Arc<dyn Clock>,
+        fence: Fence,
+        reporter: Arc<Reporter>,
+    ) -> Self {
         Self {
             state,
             clock,
             fence,
             shards: BTreeMap::new(),
-            failing: false,
+            reporter,
         }
     }
 
@@ -136,9 +141,7 @@ impl Saver {
                 Err(StoreError::Conflict { key, .. } | StoreError::Fenced { key, .. })
                     if self.resolve(&key, &mut outcome).await => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(%error, "checkpoints can't be saved");
-                    }
+                    self.reporter.store_failed(Problem::StateUnwritable, &error);
                     return outcome;
                 }
             }
@@ -204,9 +207,7 @@ impl Saver {
     }
 
     fn succeeded(&mut self, due: Vec<Due>, versions: &[u64], outcome: &mut Outcome) {
-        if std::mem::take(&mut self.failing) {
-            tracing::info!("checkpoints are saved again");
-        }
+        self.reporter.store_succeeded(Problem::StateUnwritable);
         for (due, version) in due.into_iter().zip(versions) {
             self.settle(due.id, *version, outcome);
         }

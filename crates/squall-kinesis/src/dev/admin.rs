@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A client that manages streams and puts records, with the SDK's retries.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    client: Client,
+    /// The client, or why there is none.
+    client: Result<Client, ApiError>,
 }
 
 /// A record to be put.
@@ -63,11 +64,20 @@ pub enum AdminError {
 }
 
 impl Admin {
-    /// Makes a client; see [`Connection`].
+    /// Makes a client; see [`Connection`]. Without a region each call fails and says so.
     pub async fn connect(connection: &Connection) -> Self {
+        let reached = connection.reach(true).await;
         Self {
-            client: connection.client(true).await,
+            client: reached.map(|reached| reached.client),
         }
+    }
+
+    fn client(&self, operation: &'static str) -> Result<&Client, AdminError> {
+        let without = |source: &ApiError| AdminError::Call {
+            operation,
+            source: source.clone(),
+        };
+        self.client.as_ref().map_err(without)
     }
 
     /// Makes a stream of so many shards and waits until it is active.
@@ -75,7 +85,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError`].
     pub async fn create_stream(&self, stream: &str, n_shards: u16) -> Result<(), AdminError> {
-        let call = self.client.create_stream().stream_name(stream);
+        let call = self
+            .client("CreateStream")?
+            .create_stream()
+            .stream_name(stream);
         let call = call.shard_count(i32::from(n_shards));
         call.send().await.map_err(failed("CreateStream"))?;
         self.wait_until_active(stream).await
@@ -86,7 +99,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError`].
     pub async fn delete_stream(&self, stream: &str) -> Result<(), AdminError> {
-        let call = self.client.delete_stream().stream_name(stream);
+        let call = self
+            .client("DeleteStream")?
+            .delete_stream()
+            .stream_name(stream);
         call.send().await.map_err(failed("DeleteStream"))?;
         Ok(())
     }
@@ -131,7 +147,7 @@ impl Admin {
         places: &mut [Option<PutPlace>],
     ) -> Result<bool, AdminError> {
         let failed = failed("PutRecords");
-        let mut call = self.client.put_records().stream_name(stream);
+        let mut call = self.client("PutRecords")?.put_records().stream_name(stream);
         for entry in chunk.iter().filter_map(|idx| entries.get(*idx)) {
             let entry = PutRecordsRequestEntry::builder()
                 .partition_key(entry.partition_key.as_str())
@@ -178,7 +194,7 @@ impl Admin {
             .find(|found| found.shard_id() == shard.as_str());
         let middle = found.and_then(middle_hash_key);
         let middle = middle.ok_or_else(|| AdminError::NoShard(shard.clone()))?;
-        let call = self.client.split_shard().stream_name(stream);
+        let call = self.client("SplitShard")?.split_shard().stream_name(stream);
         let call = call.shard_to_split(shard.as_str());
         let call = call.new_starting_hash_key(middle.to_string());
         call.send().await.map_err(failed("SplitShard"))?;
@@ -195,7 +211,10 @@ impl Admin {
         shard: &ShardId,
         adjacent: &ShardId,
     ) -> Result<(), AdminError> {
-        let call = self.client.merge_shards().stream_name(stream);
+        let call = self
+            .client("MergeShards")?
+            .merge_shards()
+            .stream_name(stream);
         let call = call.shard_to_merge(shard.as_str());
         let call = call.adjacent_shard_to_merge(adjacent.as_str());
         call.send().await.map_err(failed("MergeShards"))?;
@@ -209,7 +228,10 @@ impl Admin {
     pub async fn wait_until_active(&self, stream: &str) -> Result<(), AdminError> {
         in_time("waiting until the stream is active", async {
             loop {
-                let call = self.client.describe_stream_summary().stream_name(stream);
+                let call = self
+                    .client("DescribeStreamSummary")?
+                    .describe_stream_summary()
+                    .stream_name(stream);
                 let answer = call.send().await.map_err(failed("DescribeStreamSummary"))?;
                 let summary = answer.stream_description_summary();
                 let status =
@@ -228,8 +250,8 @@ impl Admin {
         let mut token: Option<String> = None;
         loop {
             let call = match token.take() {
-                Some(token) => self.client.list_shards().next_token(token),
-                None => self.client.list_shards().stream_name(stream),
+                Some(token) => self.client("ListShards")?.list_shards().next_token(token),
+                None => self.client("ListShards")?.list_shards().stream_name(stream),
             };
             let mut answer = call.send().await.map_err(failed("ListShards"))?;
             token = answer.next_token.take();

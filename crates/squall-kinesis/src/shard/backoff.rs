@@ -42,7 +42,7 @@ impl Backoff {
         let drawn = Duration::from_millis(self.rng.u64(0..=most_ms));
         match class {
             ErrorClass::Throttled => drawn.max(THROTTLED_FLOOR),
-            ErrorClass::Denied => SLOW,
+            ErrorClass::Denied | ErrorClass::NoCredentials | ErrorClass::NoRegion => SLOW,
             _ => drawn,
         }
     }

@@ -8,8 +8,9 @@ use squall_core::{Clock, Moment};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 
-use crate::api::{ApiError, ErrorClass, KinesisApi, Page, Record};
+use crate::api::{ApiError, Call, ErrorClass, KinesisApi, Page, Record};
 use crate::listing::list_all;
+use crate::problem::Reporter;
 use crate::shard::progress::Shared;
 use crate::shard::reader::{Counters, Effect, End, Event, Listing, Reader};
 
@@ -36,6 +37,8 @@ pub(crate) struct Task {
     pub(crate) budget: Arc<Semaphore>,
     /// Wakes the spout.
     pub(crate) waker: Waker,
+    /// Hears how each call went.
+    pub(crate) reporter: Arc<Reporter>,
     /// Tells the coordinator that the reader has ended.
     pub(crate) ended: Arc<Notify>,
     /// When the shard was last read from, for the coordinator.
@@ -55,7 +58,7 @@ impl Task {
                 Effect::Wait(until) => self.wait(until.since(now)).await,
                 Effect::Seek(start) => {
                     let answer = self.api.shard_iterator(&self.shard.id, &start).await;
-                    self.note(answer.as_ref().err());
+                    self.note(Call::GetShardIterator, answer.as_ref().err());
                     Event::Iterator(answer)
                 }
                 Effect::Read(iterator, limit) => {
@@ -69,11 +72,7 @@ impl Task {
                 Effect::Deliver(records, behind_ms) => {
                     self.deliver(records, behind_ms, held.take()).await
                 }
-                Effect::Check => {
-                    let answer = self.look_up().await;
-                    self.note(answer.as_ref().err());
-                    Event::Checked(answer)
-                }
+                Effect::Check => Event::Checked(self.look_up().await),
                 Effect::Stop(end) => return self.stop(end),
             };
         }
@@ -116,14 +115,12 @@ impl Task {
         let metrics = &self.shard.metrics;
         metrics.calls.add(1);
         metrics.read_latency_ms.set(millis(now.since(called_at)));
-        match &answer {
-            Ok(page) => {
-                self.shard.lock().read_at = now;
-                metrics.fetched.add(count(page.records.len()));
-                metrics.fetched_bytes.add(count(page.bytes()));
-            }
-            Err(error) => self.note(Some(error)),
+        if let Ok(page) = &answer {
+            self.shard.lock().read_at = now;
+            metrics.fetched.add(count(page.records.len()));
+            metrics.fetched_bytes.add(count(page.bytes()));
         }
+        self.note(Call::GetRecords, answer.as_ref().err());
         (called_at, answer)
     }
 
@@ -144,22 +141,19 @@ impl Task {
     }
 
     async fn look_up(&self) -> Result<Listing, ApiError> {
-        match list_all(&*self.api).await {
+        let listed = list_all(&*self.api).await;
+        self.note(Call::ListShards, listed.as_ref().err());
+        match listed {
             Ok(shards) => Ok(Listing::of(&self.shard.id, &shards)),
             Err(error) if error.class == ErrorClass::NotFound => Ok(Listing::NoStream),
             Err(error) => Err(error),
         }
     }
 
-    /// Logs an error: loudly where somebody has to act.
-    fn note(&self, error: Option<&ApiError>) {
-        let shard_id = &self.shard.id;
+    fn note(&self, call: Call, error: Option<&ApiError>) {
         match error {
-            Some(error) if error.class == ErrorClass::Denied => {
-                tracing::error!(%shard_id, %error, "shard can't be read");
-            }
-            Some(error) => tracing::debug!(%shard_id, %error, "call failed"),
-            None => {}
+            Some(error) => self.reporter.failed(call, error),
+            None => self.reporter.succeeded(call),
         }
     }
 

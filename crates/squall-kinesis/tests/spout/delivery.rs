@@ -1,51 +1,16 @@
 //! What the spout promises about its records: order, replay, checkpoints, restarts. In virtual time.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use squall_core::replay::OnExhausted;
 use squall_core::{CheckpointStore, Failure, FailureReason, Fence, HumanDuration, Write};
-use squall_kinesis::{InitialPosition, KinesisConfig, forget};
+use squall_kinesis::{InitialPosition, forget};
 
-use crate::driver::{Driver, Emitted, Setup};
-use crate::fake::{Fake, Op};
+use crate::driver::Setup;
+use crate::fake::Op;
 use crate::rejected;
-use crate::stores::Flaky;
-
-const SHARD: &str = "shardId-000000000000";
-
-fn world(n_shards: u64) -> (Arc<Fake>, Arc<Flaky>, Setup) {
-    let fake = Arc::new(Fake::new(n_shards));
-    let store = Arc::new(Flaky::default());
-    let setup = Setup::fake(&fake, Arc::clone(&store) as Arc<dyn CheckpointStore>);
-    (fake, store, setup)
-}
-
-fn data(emits: &[Emitted]) -> Vec<String> {
-    emits.iter().map(Emitted::data).collect()
-}
-
-fn names(name: &str, range: std::ops::Range<u64>) -> Vec<String> {
-    range.map(|n| format!("{name}{n}")).collect()
-}
-
-fn with(setup: &Setup, change: impl FnOnce(&mut KinesisConfig)) -> Setup {
-    let mut setup = setup.clone();
-    change(&mut setup.config);
-    setup
-}
-
-async fn stored(store: &Flaky) -> String {
-    let key = format!("top/clicks/web/{SHARD}");
-    let entry = store.inner.load(&key).await.unwrap().unwrap();
-    String::from_utf8(entry.value).unwrap()
-}
-
-/// Waits until everything that was acked is saved.
-async fn settle(driver: &mut Driver) {
-    driver.run_for(Duration::from_secs(2)).await;
-}
+use crate::world::{SHARD, data, names, settle, stored, with, world};
 
 #[tokio::test(start_paused = true)]
 async fn emits_the_records_of_a_shard_in_order_with_all_fields() {

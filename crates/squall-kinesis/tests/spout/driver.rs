@@ -6,9 +6,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use squall_core::engine::{Anchoring, Anchors, EmitTo, Output, TokenReport, TokenSink};
 use squall_core::{
-    AckToken, Activity, BoxFuture, CheckpointStore, Clock, EmitError, Failure, Fence, MessageId,
-    Metrics, Moment, Outputs, Spawner, Spout, SpoutEmitter, Str, TaskContext, TaskId, TaskInfo,
-    TaskServices, Value,
+    AckToken, Activity, BoxFuture, CheckpointStore, Clock, ComponentError, EmitError, Failure,
+    Fence, MessageId, Metrics, Moment, Outputs, Spawner, Spout, SpoutEmitter, Str, TaskContext,
+    TaskId, TaskInfo, TaskServices, Value,
 };
 use squall_kinesis::{KinesisApi, KinesisConfig, KinesisSpout};
 use tokio::sync::Notify;
@@ -40,6 +40,7 @@ pub(crate) type Wall = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub(crate) struct Emitted {
     pub(crate) id: MessageId,
     pub(crate) stream: String,
+    fields: Vec<Str>,
     pub(crate) row: Vec<Value>,
 }
 
@@ -179,9 +180,24 @@ impl Driver {
         }
     }
 
+    /// Runs the spout until `next_tuple` fails, without a pause; returns the error.
+    pub(crate) async fn fails(&mut self) -> ComponentError {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "it never failed");
+            if let Err(error) = self.try_turn(deadline).await {
+                return error;
+            }
+        }
+    }
+
     async fn turn(&mut self, until: Instant) -> Activity {
+        self.try_turn(until).await.unwrap()
+    }
+
+    async fn try_turn(&mut self, until: Instant) -> Result<Activity, ComponentError> {
         let mut emitter = SpoutEmitter::new(&mut self.out);
-        let activity = self.spout.next_tuple(&mut emitter).unwrap();
+        let activity = self.spout.next_tuple(&mut emitter)?;
         self.said_finished |= activity == Activity::Finished;
         let left = until.saturating_duration_since(Instant::now());
         let wait = match activity {
@@ -192,9 +208,9 @@ impl Driver {
         if wait.is_zero() {
             tokio::task::yield_now().await;
         } else if timeout(wait, self.woken.0.notified()).await.is_ok() {
-            return Activity::Idle;
+            return Ok(Activity::Idle);
         }
-        activity
+        Ok(activity)
     }
 
     pub(crate) fn ack(&mut self, emitted: &Emitted) {
@@ -237,18 +253,7 @@ impl Driver {
 
 impl Emitted {
     pub(crate) fn value(&self, field: &str) -> &Value {
-        let fields = [
-            "partition_key",
-            "data",
-            "sequence",
-            "subsequence",
-            "shard_id",
-            "approximate_arrival_ms",
-            "stream",
-            "attempt",
-            "error",
-        ];
-        let idx = fields.iter().position(|name| *name == field).unwrap();
+        let idx = self.fields.iter().position(|name| name == field).unwrap();
         &self.row[idx]
     }
 
@@ -293,9 +298,11 @@ impl Output for Recorder {
             panic!("an untracked emit");
         };
         let row = std::mem::take(&mut self.row);
-        assert_eq!(row.len(), self.fields(to.stream)?.len());
+        let fields = self.fields(to.stream)?.to_vec();
+        assert_eq!(row.len(), fields.len());
         self.emits.push(Emitted {
             id,
+            fields,
             stream: to.stream.unwrap_or("default").to_owned(),
             row,
         });

@@ -183,6 +183,11 @@ impl Fake {
         self.lock().faults.extend(std::iter::repeat_n(fault, n));
     }
 
+    /// Takes back all faults that no call has met.
+    pub(crate) fn mend(&self) {
+        self.lock().faults.clear();
+    }
+
     pub(crate) fn n_calls(&self, op: Op, shard: Option<u64>) -> usize {
         let shard = shard.map(shard_id);
         let state = self.lock();

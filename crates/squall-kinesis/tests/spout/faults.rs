@@ -1,36 +1,15 @@
 //! What must not happen when things go wrong at a bad moment. In virtual time.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use squall_core::Fence;
 use squall_core::replay::OnExhausted;
-use squall_core::{CheckpointStore, Fence};
-use squall_kinesis::InitialPosition;
+use squall_kinesis::{ErrorClass, InitialPosition};
 
-use crate::driver::{Emitted, Setup};
-use crate::fake::{Fake, Fault, Op};
+use crate::fake::{Fault, Op};
 use crate::rejected;
-use crate::stores::Flaky;
-
-const SHARD: &str = "shardId-000000000000";
-
-fn world(n_shards: u64) -> (Arc<Fake>, Arc<Flaky>, Setup) {
-    let fake = Arc::new(Fake::new(n_shards));
-    let store = Arc::new(Flaky::default());
-    let setup = Setup::fake(&fake, Arc::clone(&store) as Arc<dyn CheckpointStore>);
-    (fake, store, setup)
-}
-
-fn data(emits: &[Emitted]) -> Vec<String> {
-    emits.iter().map(Emitted::data).collect()
-}
-
-async fn stored(store: &Flaky) -> String {
-    let key = format!("top/clicks/web/{SHARD}");
-    let entry = store.inner.load(&key).await.unwrap().unwrap();
-    String::from_utf8(entry.value).unwrap()
-}
+use crate::world::{SHARD, data, stored, world};
 
 #[tokio::test(start_paused = true)]
 async fn progress_after_an_answer_that_was_lost_is_saved_and_nothing_comes_again() {
@@ -91,13 +70,14 @@ async fn latest_means_the_first_start_even_if_the_stream_could_not_be_listed() {
     fake.put(0, "old");
     tokio::time::advance(Duration::from_secs(5)).await;
     setup.config.initial_position = InitialPosition::Latest;
-    fake.set_exists(false);
+    let unreachable = Fault::Error(ErrorClass::Unreachable);
+    fake.fail_next(Op::List, None, unreachable, 1000);
     let mut driver = setup.start();
     driver.run_for(Duration::from_secs(3)).await;
     driver.kill();
     fake.put(0, "new");
     tokio::time::advance(Duration::from_secs(600)).await;
-    fake.set_exists(true);
+    fake.mend();
     let mut driver = setup.start();
     assert_eq!(data(&driver.emits(1).await), ["new"]);
 }

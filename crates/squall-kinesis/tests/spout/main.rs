@@ -12,8 +12,10 @@ mod endpoint;
 mod fake;
 mod faults;
 mod random;
+mod setup;
 mod shards;
 mod stores;
+mod world;
 
 use squall_core::{Failure, FailureReason};
 

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use squall_core::CheckpointStore;
 use squall_kinesis::ErrorClass;
 
 use crate::driver::{Driver, Emitted, Setup};
 use crate::fake::{Fake, Fault, Op, shard_id};
 use crate::rejected;
-use crate::stores::Flaky;
+use crate::world::world;
 
 /// What a shard has to do by the words of the specification.
 #[derive(Default)]
@@ -63,9 +62,7 @@ impl Model {
 
 impl Life {
     fn new(seed: u64) -> Self {
-        let fake = Arc::new(Fake::new(2));
-        let store = Arc::new(Flaky::default()) as Arc<dyn CheckpointStore>;
-        let mut setup = Setup::fake(&fake, store);
+        let (fake, _, mut setup) = world(2);
         setup.config.page_records = 7.try_into().unwrap();
         setup.config.replay.backoff_cap = squall_core::HumanDuration::from_millis(400);
         Self {
