@@ -94,8 +94,9 @@ pub trait Bolt: Send {
         Ok(())
     }
 
-    /// Called when the topology drains and at the end of input, perhaps several times: what the bolt
-    /// has gathered is to be emitted or written now, and the tokens it keeps ended.
+    /// Called at the end of input and when the topology drains: what the bolt has gathered is to be emitted
+    /// or written now, and the tokens it keeps ended. Once, when all has come that will come; a bolt that
+    /// keeps tokens is called before that as well, whenever it has nothing else to do.
     ///
     /// # Errors
     /// An error is counted and logged; there is no tuple to fail.

@@ -24,7 +24,7 @@ pub(crate) struct BoltTask {
     declared_tick: Option<Duration>,
     tick: Option<(Duration, Moment)>,
     slice: Slice,
-    /// Something was executed since the last flush.
+    /// The bolt was made, or something was executed, since the last flush.
     unflushed: bool,
     ending: Ending,
 }
@@ -55,7 +55,7 @@ impl BoltTask {
             declared_tick,
             tick: None,
             slice: Slice::new(),
-            unflushed: false,
+            unflushed: true,
             ending: Ending::No,
         }
     }
@@ -238,13 +238,18 @@ impl BoltTask {
         Next::At(next_due)
     }
 
-    /// Lets the bolt flush when nothing new is to come and it has nothing else to do.
+    /// Lets a bolt that keeps tokens flush when nothing new is to come and it has nothing else to do: they
+    /// hold up the spouts' end, and so everybody's. Others flush once, at their own.
     fn settle(&mut self) {
         let idle = self.unflushed && self.inputs.is_empty();
-        if idle && self.base.control.is_settling(self.now()) {
-            self.unflushed = false;
-            self.call("flush", |bolt, out| bolt.flush(out));
+        if idle && self.base.stats.deferred.get() > 0 && self.base.control.is_settling(self.now()) {
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        self.unflushed = false;
+        self.call("flush", |bolt, out| bolt.flush(out));
     }
 
     /// Returns when the task has something to do again. Asked last: what happened within the slice rings
@@ -274,7 +279,9 @@ impl BoltTask {
         if !over {
             return Next::Wait;
         }
-        self.call("flush", |bolt, out| bolt.flush(out));
+        if self.unflushed {
+            self.flush();
+        }
         if !self.base.output.ledger.is_empty() || !self.base.output.ended.is_empty() {
             // Verdicts of own roots are still to come; the drain deadline bounds the wait.
             return Next::Wait;
