@@ -53,7 +53,7 @@ fn groupings(c: &mut Criterion) {
         Grouping::PartialKey(keys()),
         Grouping::All,
     ] {
-        let mut router = Router::new(&grouping, &schema, 8, 0, false, |_| None).unwrap();
+        let mut router = Router::new(&grouping, &schema, 8, 0, false, &[], |_| None).unwrap();
         group.bench_function(grouping.to_string(), |b| {
             b.iter(|| {
                 for row in &rows {

@@ -3,6 +3,7 @@
 mod loops;
 mod wiring;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use squall_core::{
@@ -16,6 +17,7 @@ use crate::bell::{Bed, Bell};
 use crate::control::Control;
 use crate::memory::MemoryBound;
 use crate::output::{OutputParts, TaskOutput};
+use crate::ports::{AckEnd, Events, Part, Ports};
 use crate::seat::{Seat, SeatParts};
 use crate::services::{Options, Services, StartError};
 use crate::stats::TaskStats;
@@ -28,7 +30,7 @@ use wiring::Wiring;
 pub(crate) struct Assembly {
     pub(crate) name: String,
     pub(crate) settings: Arc<Settings>,
-    /// The tasks in the order of their ids.
+    /// The tasks that run here, in the order of their ids.
     pub(crate) seats: Vec<Arc<Seat>>,
     /// For each loop its bed and its seats, sinks first; tasks with a thread of their own are in none.
     pub(crate) loops: Vec<(Arc<Bed>, Vec<Arc<Seat>>)>,
@@ -37,6 +39,8 @@ pub(crate) struct Assembly {
     pub(crate) control: Arc<Control>,
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) memory_bound: MemoryBound,
+    /// The ends that lead elsewhere, in a part of a topology.
+    pub(crate) ports: Option<Ports>,
     pub(crate) services: Services,
 }
 
@@ -49,27 +53,33 @@ impl Assembly {
         options: &Options,
     ) -> Result<Self, StartError> {
         let layout = Layout::new(spec, signatures, options.fuse);
-        let placement = assign_loops(&layout, options.n_loops);
+        let part = options.part.as_ref();
+        let is_here = |task: TaskId| part.is_none_or(|part| part.is_here(task));
+        let placement = assign_loops(&layout, options.n_loops, is_here);
         let beds: Vec<Arc<Bed>> = (0..placement.n_loops).map(|_| Arc::default()).collect();
-        let bells: Vec<Arc<Bell>> = placement
-            .loop_of
-            .iter()
-            .map(|at| Bell::new(beds[at.unwrap_or(0)].clone()))
+        let task_ids = || layout.components.iter().flat_map(ComponentLayout::task_ids);
+        let bells: Vec<Arc<Bell>> = task_ids()
+            .zip(&placement.loop_of)
+            .map(|(task, at)| match is_here(task) {
+                true => Bell::new(beds[at.unwrap_or(0)].clone()),
+                false => Bell::outside(),
+            })
             .collect();
-        let n_spouts = layout
-            .components
-            .iter()
-            .filter(|c| c.kind == Kind::Spout)
-            .map(ComponentLayout::n_tasks)
-            .sum();
+        let own_bells = task_ids().zip(&bells).filter(|(task, _)| is_here(*task));
+        let spouts = layout.components.iter().filter(|c| c.kind == Kind::Spout);
+        let n_spouts = spouts
+            .flat_map(ComponentLayout::task_ids)
+            .filter(|task| is_here(*task))
+            .count();
         let settings = Arc::new(spec.settings.clone());
         let builder = Builder {
             topology: spec.name.clone(),
-            wiring: Wiring::new(&layout, &settings, &bells),
+            wiring: Wiring::new(&layout, &settings, &bells, part),
             inboxes: bells.iter().map(|bell| Inbox::new(bell.clone())).collect(),
             control: Arc::new(Control::new(
-                bells.clone(),
+                own_bells.map(|(_, bell)| bell.clone()).collect(),
                 n_spouts,
+                part.is_some(),
                 settings.max_held_bytes.as_usize(),
             )),
             tasks: Arc::new(
@@ -85,23 +95,26 @@ impl Assembly {
             services: services.clone(),
             layout: &layout,
             bells: &bells,
+            part,
         };
         let seats = builder.build_seats()?;
+        let seat_of: BTreeMap<TaskId, &Arc<Seat>> =
+            seats.iter().map(|seat| (seat.id, seat)).collect();
         let mut loops: Vec<_> = beds.into_iter().map(|bed| (bed, Vec::new())).collect();
         let mut dedicated = Vec::new();
         // Sinks before sources: what is nearest to its end goes first.
         for component in sinks_first(&layout) {
-            for task in component.task_ids() {
-                let seat = seats[task.idx()].clone();
-                match placement.loop_of[task.idx()] {
-                    Some(loop_idx) => loops[loop_idx].1.push(seat),
-                    None => dedicated.push(seat),
+            for seat in component.task_ids().filter_map(|task| seat_of.get(&task)) {
+                match placement.loop_of[seat.id.idx()] {
+                    Some(loop_idx) => loops[loop_idx].1.push(Arc::clone(seat)),
+                    None => dedicated.push(Arc::clone(seat)),
                 }
             }
         }
         Ok(Self {
             name: spec.name.to_string(),
-            memory_bound: MemoryBound::new(&layout, &settings),
+            memory_bound: MemoryBound::new(builder.wiring.n_edges(), n_spouts as u64, &settings),
+            ports: part.map(|part| builder.ports(part)),
             settings,
             seats,
             loops,
@@ -126,14 +139,48 @@ struct Builder<'a> {
     settings: Arc<Settings>,
     registry: Arc<Registry>,
     services: Services,
+    part: Option<&'a Part>,
 }
 
 impl Builder<'_> {
+    /// Returns the ends that lead to other workers.
+    fn ports(&self, part: &Part) -> Ports {
+        let events = Events::new(
+            self.layout,
+            part,
+            self.inboxes.clone(),
+            self.control.clone(),
+        );
+        let mut ports = Ports {
+            outlets: self.wiring.outlets(),
+            inlets: self.wiring.inlets(),
+            ack_outlets: Vec::new(),
+            ack_inlets: Vec::new(),
+            events: Arc::new(events),
+        };
+        for task in self
+            .layout
+            .components
+            .iter()
+            .flat_map(ComponentLayout::task_ids)
+        {
+            let end = Arc::new(AckEnd::new(self.inboxes.clone(), task));
+            if part.is_here(task) {
+                ports.ack_inlets.push((task, end));
+            } else {
+                ports.ack_outlets.push((task, end));
+            }
+        }
+        ports
+    }
+
     fn build_seats(&self) -> Result<Vec<Arc<Seat>>, StartError> {
         let mut seats = Vec::with_capacity(self.layout.n_tasks());
         for (component_idx, component) in self.layout.components.iter().enumerate() {
             let schemas = self.schemas_of(component);
-            for (task_idx, task) in component.task_ids().enumerate() {
+            let is_here = |task: TaskId| self.part.is_none_or(|part| part.is_here(task));
+            let tasks = component.task_ids().enumerate();
+            for (task_idx, task) in tasks.filter(|(_, task)| is_here(*task)) {
                 seats.push(Arc::new(self.build_seat(
                     component_idx,
                     task,
@@ -233,6 +280,7 @@ impl Builder<'_> {
             task_idx,
             schemas,
             &self.registry,
+            self.part,
         )?;
         let desk = TokenDesk::new(component.id.clone(), self.inboxes.clone(), stats.clone());
         Ok(TaskOutput::new(OutputParts {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::Wake;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// Where one thread sleeps. Waking one that is awake costs two atomic reads.
@@ -67,6 +67,8 @@ pub(crate) struct Bell {
     moved_out: AtomicBool,
     own: Bed,
     home: Arc<Bed>,
+    /// Who is woken when the bell is no task's of this worker.
+    outside: Option<Mutex<Option<Waker>>>,
 }
 
 impl Bell {
@@ -76,6 +78,31 @@ impl Bell {
             home,
             ..Self::default()
         })
+    }
+
+    /// Makes the bell of something outside: of a link. It is parked for ever, for nobody here knows
+    /// whether what it stands for can go on.
+    pub(crate) fn outside() -> Arc<Self> {
+        Arc::new(Self {
+            parked: AtomicBool::new(true),
+            outside: Some(Mutex::default()),
+            ..Self::default()
+        })
+    }
+
+    /// Tells whether the bell is of something outside.
+    pub(crate) const fn is_outside(&self) -> bool {
+        self.outside.is_some()
+    }
+
+    /// Names who is woken, now if the bell has been rung.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        if let Some(outside) = &self.outside {
+            *outside.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+            if self.is_rung() {
+                self.wake_runner();
+            }
+        }
     }
 
     /// Makes a bell that wakes nobody.
@@ -145,7 +172,12 @@ impl Bell {
     }
 
     fn wake_runner(&self) {
-        if self.has_moved_out() {
+        if let Some(outside) = &self.outside {
+            let waker = outside.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(waker) = &*waker {
+                waker.wake_by_ref();
+            }
+        } else if self.has_moved_out() {
             self.own.wake();
         } else {
             self.home.wake();

@@ -26,6 +26,8 @@ pub(crate) enum Phase {
 /// The shared state. All changes ring every bell.
 pub(crate) struct Control {
     phase: AtomicU8,
+    /// The topology was active at least once.
+    opened: AtomicBool,
     drain_deadline: AtomicU64,
     n_unfinished_spouts: AtomicUsize,
     n_live_spouts: AtomicUsize,
@@ -40,11 +42,25 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(bells: Vec<Arc<Bell>>, n_spouts: usize, max_held_bytes: usize) -> Self {
+    /// `bells` are those of the tasks here, `n_spouts` of which are spouts'. In a part of a topology the
+    /// spouts wait for [`Phase::Active`] before they open, and nothing is known of the spouts elsewhere:
+    /// they count as one that never finishes.
+    pub(crate) fn new(
+        bells: Vec<Arc<Bell>>,
+        n_spouts: usize,
+        is_part: bool,
+        max_held_bytes: usize,
+    ) -> Self {
+        let phase = if is_part {
+            Phase::Inactive
+        } else {
+            Phase::Active
+        };
         Self {
-            phase: AtomicU8::new(0),
+            phase: AtomicU8::new(phase as u8),
+            opened: AtomicBool::new(!is_part),
             drain_deadline: AtomicU64::new(u64::MAX),
-            n_unfinished_spouts: AtomicUsize::new(n_spouts),
+            n_unfinished_spouts: AtomicUsize::new(n_spouts + usize::from(is_part)),
             n_live_spouts: AtomicUsize::new(n_spouts),
             n_live_tasks: AtomicUsize::new(bells.len()),
             abandoned: AtomicBool::new(false),
@@ -67,6 +83,11 @@ impl Control {
         }
     }
 
+    /// Tells whether spouts may open: all tasks of the topology have been ready once.
+    pub(crate) fn may_open(&self) -> bool {
+        self.opened.load(Ordering::SeqCst)
+    }
+
     /// Returns when draining turns to forced.
     pub(crate) fn drain_deadline(&self) -> Moment {
         Moment::from_nanos(self.drain_deadline.load(Ordering::SeqCst))
@@ -75,6 +96,9 @@ impl Control {
     /// Moves on to `phase`; from draining there is no way back.
     pub(crate) fn set_phase(&self, phase: Phase) {
         let to = phase as u8;
+        if phase == Phase::Active {
+            self.opened.store(true, Ordering::SeqCst);
+        }
         let moved = self
             .phase
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |from| {
@@ -94,8 +118,13 @@ impl Control {
 
     /// Drains the topology because it can't go on; the first reason stands.
     pub(crate) fn fail(&self, reason: String, deadline: Moment) {
-        self.lock().get_or_insert(reason);
+        self.set_failure(reason);
         self.drain(deadline);
+    }
+
+    /// Notes why the topology can't go on; the first reason stands.
+    pub(crate) fn set_failure(&self, reason: String) {
+        self.lock().get_or_insert(reason);
     }
 
     /// Tells bolts to flush whenever they have nothing to do: nothing new is to come.

@@ -9,43 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use squall_core::engine::Anchors;
+use squall_core::engine::{Anchors, Cursor, Delivery, Item, Refused};
 use squall_core::{Moment, Schema, StreamId, TaskId, Tuple, Value};
 
 use crate::bell::Bell;
-use crate::delivery::{Cursor, Delivery, Draft, Origin};
-
-/// What travels along with the tuples and keeps its place among them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// The sending task has ended: nothing follows from it.
-    End(TaskId),
-}
-
-/// What an edge carries.
-#[derive(Debug)]
-pub(crate) enum Item {
-    Rows(Delivery),
-    Mark(Mark),
-}
-
-impl Item {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Rows(delivery) => delivery.bytes,
-            Self::Mark(_) => 0,
-        }
-    }
-}
-
-/// What became of an item.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// The edge is full: the sender keeps the item and parks.
-    Full(Item),
-    /// The reader has ended: the item's roots are lost.
-    Closed(Item),
-}
+use crate::draft::{Draft, Origin};
 
 /// The queue itself; both sides share it.
 pub(crate) struct Edge {
@@ -214,6 +182,11 @@ impl Edge {
     /// Tells whether the reader itself waits for room, and so takes nothing.
     pub(crate) fn reader_is_parked(&self) -> bool {
         self.reader.is_parked()
+    }
+
+    /// Tells whether the reader is in another worker: nobody here says that what is queued waits.
+    pub(crate) fn leads_elsewhere(&self) -> bool {
+        self.reader.is_outside()
     }
 
     /// Returns how many items have been taken so far.

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use squall_core::{ByteSize, Settings};
-use squall_plan::{Kind, Layout};
 
 /// An upper bound on the tuples that the engine keeps at once, by where it keeps them. What components
 /// keep themselves is theirs to bound.
@@ -20,25 +19,9 @@ pub struct MemoryBound {
 }
 
 impl MemoryBound {
-    /// Adds up the bounds of a topology.
+    /// Adds up the bounds of `n_edges` edges, each between a component and a task, and of the spouts' tasks.
     #[must_use]
-    pub fn new(layout: &Layout, settings: &Settings) -> Self {
-        let n_edges: usize = layout
-            .components
-            .iter()
-            .map(|component| {
-                let mut emitters: Vec<usize> =
-                    component.inputs.iter().map(|input| input.from).collect();
-                emitters.sort_unstable();
-                emitters.dedup();
-                emitters.len() * component.n_tasks()
-            })
-            .sum();
-        let spouts = layout
-            .components
-            .iter()
-            .filter(|component| component.kind == Kind::Spout);
-        let n_spout_tasks: u64 = spouts.map(|component| component.n_tasks() as u64).sum();
+    pub(crate) fn new(n_edges: usize, n_spout_tasks: u64, settings: &Settings) -> Self {
         Self {
             edges_bytes: (2 * n_edges as u64).saturating_mul(settings.edge_bytes.0),
             pending_bytes: n_spout_tasks.saturating_mul(settings.max_spout_pending_bytes.0),

@@ -11,12 +11,14 @@ mod target;
 
 use std::sync::Arc;
 
-use squall_core::engine::{Anchoring, Anchors, EmitTo, Output, RootId, row_bytes};
+use squall_core::engine::{
+    Anchoring, Anchors, Delivery, EmitTo, Output, Place, RootId, Roots, row_bytes,
+};
 use squall_core::{AckToken, EmitError, Failure, MessageId, Moment, Str, StreamId, TaskId, Value};
 
 use crate::ack::{Ended, Lanes, Ledger, TokenDesk, Word};
 use crate::bell::Bell;
-use crate::delivery::{Delivery, Origin, Place, Roots, lay_row};
+use crate::draft::{Origin, lay_row};
 use crate::stats::TaskStats;
 
 pub(crate) use stream::{StreamOut, Subscription};
@@ -147,6 +149,11 @@ impl TaskOutput {
     /// Tells whether something waits for room on an edge.
     pub(crate) const fn is_blocked(&self) -> bool {
         self.blocked
+    }
+
+    /// Tells whether rows wait whose roots are to be told so by this side.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.targets.iter().any(Target::is_waiting)
     }
 
     /// Returns how much has been taken from the feedback edges that are full and whose readers wait for

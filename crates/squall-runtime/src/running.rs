@@ -1,16 +1,18 @@
 //! A topology that runs in this process, on threads of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use squall_core::{Moment, Registry, TopologySpec};
-use squall_plan::Signatures;
+use squall_plan::{Kind, Signatures};
 use thiserror::Error;
 
 use crate::assembly::Assembly;
 use crate::control::Phase;
 use crate::event_loop::Threads;
 use crate::memory::MemoryBound;
+use crate::ports::Ports;
 use crate::services::{Options, Services, StartError};
 use crate::stats::TopologySnapshot;
 
@@ -63,7 +65,19 @@ impl Running {
         self.assembly.memory_bound
     }
 
-    /// Has the spouts asked for tuples again.
+    /// Returns the ends that lead to other workers; `None` unless [`Options::part`] was given.
+    #[must_use]
+    pub const fn ports(&self) -> Option<&Ports> {
+        self.assembly.ports.as_ref()
+    }
+
+    /// Tells whether every bolt here has been prepared: what comes will be executed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.assembly.is_ready()
+    }
+
+    /// Has the spouts asked for tuples, again or, in a part of a topology, for the first time.
     pub fn activate(&self) {
         self.assembly.control.set_phase(Phase::Active);
     }
@@ -119,6 +133,11 @@ impl Assembly {
             uptime: now.since(started),
             tasks: self.seats.iter().map(|seat| seat.snapshot()).collect(),
         }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut bolts = self.seats.iter().filter(|seat| seat.kind == Kind::Bolt);
+        bolts.all(|seat| seat.stats.begun.load(Ordering::Relaxed))
     }
 
     pub(crate) fn drain(&self) {

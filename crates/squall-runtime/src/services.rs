@@ -5,6 +5,8 @@ use std::sync::Arc;
 use squall_core::{CheckpointStore, Clock, Fence, Spawner};
 use thiserror::Error;
 
+use crate::ports::Part;
+
 /// The world around a topology. The engine has no clock, no store and no async runtime of its own.
 #[derive(Clone)]
 pub struct Services {
@@ -25,6 +27,9 @@ pub struct Options {
     pub n_loops: Option<usize>,
     /// Whether neighbours that can share a loop do. On by default.
     pub fuse: bool,
+    /// Which tasks run here and which elsewhere; `None` is all of them here. The spouts of a part wait for
+    /// [`crate::Running::activate`] before they open.
+    pub part: Option<Part>,
 }
 
 impl Default for Options {
@@ -32,6 +37,7 @@ impl Default for Options {
         Self {
             n_loops: None,
             fuse: true,
+            part: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use squall_plan::Signatures;
 
 use crate::assembly::Assembly;
 use crate::control::Phase;
+use crate::ports::Ports;
 use crate::running::RunError;
 use crate::seat::Seat;
 use crate::services::{Options, Services, StartError};
@@ -113,6 +114,18 @@ impl Simulation {
         &self.clock
     }
 
+    /// See [`crate::Running::ports`].
+    #[must_use]
+    pub const fn ports(&self) -> Option<&Ports> {
+        self.assembly.ports.as_ref()
+    }
+
+    /// See [`crate::Running::is_ready`].
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.assembly.is_ready()
+    }
+
     /// See [`crate::Running::activate`].
     pub fn activate(&self) {
         self.assembly.control.set_phase(Phase::Active);
@@ -149,7 +162,8 @@ impl Simulation {
     }
 
     /// Returns the next moment at which a task wants to be run, if that is not after `until`.
-    fn next_due(&self, until: Moment) -> Option<Moment> {
+    #[must_use]
+    pub fn next_due(&self, until: Moment) -> Option<Moment> {
         let due = self
             .assembly
             .seats

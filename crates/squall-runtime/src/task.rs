@@ -117,6 +117,9 @@ impl Base {
         let mut complete = true;
         if let Some(inbox) = self.inboxes.get(self.info.task.idx()) {
             complete = inbox.drain(|contribution| ledger.apply(contribution, now, ended));
+            if let Some(failure) = inbox.take_lost() {
+                ledger.fail_rest(true, &failure, ended);
+            }
         }
         if sweeps && complete {
             ledger.sweep(now, self.settings.message_timeout.0, ended);

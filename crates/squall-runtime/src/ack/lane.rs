@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use foldhash::fast::RandomState;
 
+use squall_core::Failure;
 use squall_core::engine::RootId;
 
 use super::{Contribution, Word};
@@ -26,9 +27,12 @@ const MERGE_ABOVE: usize = 4096;
 pub(crate) struct Inbox {
     sender: Sender<Vec<Contribution>>,
     receiver: Receiver<Vec<Contribution>>,
-    /// From tokens, which may end on any thread. Bounded by the number of live tokens, each of which
-    /// says at most three words for each of its roots.
-    from_tokens: Mutex<Vec<Contribution>>,
+    /// From tokens, which may end on any thread, and from links. Merged by root when it grows, so that it
+    /// is bounded by the number of live roots.
+    from_outside: Mutex<Lane>,
+    /// All roots of the owner are lost.
+    lost: Mutex<Option<Failure>>,
+    is_lost: AtomicBool,
     /// The owner has ended: what comes is for nobody.
     closed: AtomicBool,
     bell: Arc<Bell>,
@@ -41,22 +45,50 @@ impl Inbox {
         Self {
             sender,
             receiver,
-            from_tokens: Mutex::new(Vec::new()),
+            from_outside: Mutex::default(),
+            lost: Mutex::default(),
+            is_lost: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             bell,
         }
     }
 
-    /// Takes a contribution from a token, on any thread. Never blocks for longer than a push.
+    /// Returns the bell of whoever empties the inbox.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Takes a contribution from a token or a link, on any thread. Never blocks for longer than a push.
     pub(crate) fn push(&self, contribution: Contribution) {
+        self.push_all([contribution]);
+    }
+
+    /// Takes several, see [`Inbox::push`].
+    pub(crate) fn push_all(&self, contributions: impl IntoIterator<Item = Contribution>) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
-        self.from_tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(contribution);
+        let mut lane = lock(&self.from_outside);
+        for contribution in contributions {
+            lane.push(contribution);
+        }
+        drop(lane);
         self.bell.ring();
+    }
+
+    /// Tells the owner that all its roots of this moment are lost.
+    pub(crate) fn lose_all(&self, failure: Failure) {
+        *lock(&self.lost) = Some(failure);
+        self.is_lost.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// Takes note that all roots are lost, once.
+    pub(crate) fn take_lost(&self) -> Option<Failure> {
+        if self.is_lost.load(Ordering::Relaxed) && self.is_lost.swap(false, Ordering::SeqCst) {
+            return lock(&self.lost).take();
+        }
+        None
     }
 
     /// Hands over a batch, or gives it back when the inbox is full.
@@ -81,13 +113,8 @@ impl Inbox {
             n_batches += 1;
             batch.into_iter().for_each(&mut apply);
         }
-        let mut from_tokens = self
-            .from_tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let tokens = std::mem::take(&mut *from_tokens);
-        drop(from_tokens);
-        tokens.into_iter().for_each(apply);
+        let outside = std::mem::take(&mut *lock(&self.from_outside));
+        outside.kept.into_iter().for_each(apply);
         n_batches < INBOX_BATCHES
     }
 
@@ -105,23 +132,25 @@ pub(crate) struct Lanes {
     dirty: Vec<u32>,
 }
 
-#[derive(Default)]
 struct Lane {
     kept: Vec<Contribution>,
     /// Merging again pays once the lane has grown past this.
     merge_above: usize,
 }
 
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            kept: Vec::new(),
+            merge_above: MERGE_ABOVE,
+        }
+    }
+}
+
 impl Lanes {
     /// Makes the lanes to the inboxes of all tasks, indexed by task id.
     pub(crate) fn new(inboxes: Arc<[Inbox]>) -> Self {
-        let lanes = inboxes
-            .iter()
-            .map(|_| Lane {
-                kept: Vec::new(),
-                merge_above: MERGE_ABOVE,
-            })
-            .collect();
+        let lanes = inboxes.iter().map(|_| Lane::default()).collect();
         Self {
             inboxes,
             lanes,
@@ -146,29 +175,11 @@ impl Lanes {
         if lane.kept.is_empty() {
             self.dirty.push(task.0);
         }
-        // Tuples of one tree mostly follow each other: the cheap half of the merging.
-        if let (
-            Some(Contribution {
-                slot: s,
-                generation: g,
-                word: Word::Xor(kept),
-            }),
-            Word::Xor(xor),
-        ) = (lane.kept.last_mut(), &word)
-            && *s == slot
-            && *g == generation
-        {
-            *kept ^= xor;
-            return;
-        }
-        lane.kept.push(Contribution {
+        lane.push(Contribution {
             slot,
             generation,
             word,
         });
-        if lane.kept.len() > lane.merge_above {
-            lane.merge();
-        }
     }
 
     /// Sends what the lanes hold. Returns false if an inbox was full: call again soon.
@@ -192,6 +203,28 @@ impl Lanes {
 }
 
 impl Lane {
+    fn push(&mut self, contribution: Contribution) {
+        // Tuples of one tree mostly follow each other: the cheap half of the merging.
+        if let (
+            Some(Contribution {
+                slot,
+                generation,
+                word: Word::Xor(kept),
+            }),
+            Word::Xor(xor),
+        ) = (self.kept.last_mut(), &contribution.word)
+            && *slot == contribution.slot
+            && *generation == contribution.generation
+        {
+            *kept ^= xor;
+            return;
+        }
+        self.kept.push(contribution);
+        if self.kept.len() > self.merge_above {
+            self.merge();
+        }
+    }
+
     /// Merges the XORs of each root into one, and what is said of its waiting; other words are kept.
     fn merge(&mut self) {
         let mut merged: HashMap<(u32, u64, bool), usize, RandomState> = HashMap::default();
@@ -222,6 +255,10 @@ impl Lane {
         self.kept = kept;
         self.merge_above = MERGE_ABOVE.max(2 * self.kept.len());
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -12,36 +12,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use squall_core::engine::RootId;
+use squall_core::engine::{Contribution, RootId, Word};
 use squall_core::{Failure, FailureReason, MessageId, Moment, TaskId};
 
 use crate::mutation::{self, Mutation};
-
-/// What a tuple says about one of its roots.
-#[derive(Clone, Debug)]
-pub struct Contribution {
-    /// The ledger's slot.
-    pub slot: u32,
-    /// The slot's generation.
-    pub generation: u64,
-    /// What is said.
-    pub word: Word,
-}
-
-/// The words that reach a ledger.
-#[derive(Clone, Debug)]
-pub enum Word {
-    /// Edge ids that came to life or ended, XORed.
-    Xor(u64),
-    /// A tuple of the tree still waits in a queue: its time in there doesn't count.
-    Waiting,
-    /// A token holds the tree.
-    Hold,
-    /// A token holds it no longer.
-    Release,
-    /// The tree has failed.
-    Fail(Box<Failure>),
-}
 
 /// Something that the owner of a root is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]

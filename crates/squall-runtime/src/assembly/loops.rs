@@ -3,12 +3,13 @@
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
+use squall_core::TaskId;
 use squall_plan::{ComponentLayout, Layout};
 
 /// Which loop each task is on.
 pub(crate) struct Placement {
     pub(crate) n_loops: usize,
-    /// By task id; `None` for a task with a thread of its own.
+    /// By task id; `None` for a task with a thread of its own, and for one that runs elsewhere.
     pub(crate) loop_of: Vec<Option<usize>>,
 }
 
@@ -19,15 +20,19 @@ pub(crate) fn sinks_first(layout: &Layout) -> Vec<&ComponentLayout> {
     components
 }
 
-/// Places each task: chain `c`'s tasks with index `i` share a loop; a chain with at least as many tasks
+/// Places each task that runs here: chain `c`'s tasks with index `i` share a loop; a chain with at least as many tasks
 /// as there are loops is cut into even runs, a smaller one goes to the loops with the fewest tasks.
-pub(crate) fn assign_loops(layout: &Layout, wanted: Option<usize>) -> Placement {
+pub(crate) fn assign_loops(
+    layout: &Layout,
+    wanted: Option<usize>,
+    is_here: impl Fn(TaskId) -> bool,
+) -> Placement {
     let cores = available_parallelism().map_or(1, NonZero::get);
     let n_shared: usize = layout
         .components
         .iter()
         .filter(|component| !component.dedicated)
-        .map(ComponentLayout::n_tasks)
+        .map(|component| component.task_ids().filter(|task| is_here(*task)).count())
         .sum();
     let n_loops = wanted.unwrap_or(cores).clamp(1, n_shared.max(1));
     let mut loop_of = vec![None; layout.n_tasks()];
@@ -38,9 +43,10 @@ pub(crate) fn assign_loops(layout: &Layout, wanted: Option<usize>) -> Placement 
         .iter()
         .filter(|component| !component.dedicated)
     {
-        let n_tasks = component.n_tasks();
+        let here = || component.task_ids().filter(|task| is_here(*task));
+        let n_tasks = here().count();
         let chain = &mut loops_of_chain[component.chain];
-        for (task_idx, task) in component.task_ids().enumerate() {
+        for (task_idx, task) in here().enumerate() {
             if chain.len() <= task_idx {
                 let least = (0..n_loops).min_by_key(|idx| n_tasks_on[*idx]).unwrap_or(0);
                 chain.push(if n_tasks >= n_loops {

@@ -1,8 +1,9 @@
 //! The edges between tasks: one for each pair of a component and a task that reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use squall_core::engine::{ComponentIdx, EdgeId, Inlet, Outlet};
 use squall_core::{Registry, Schema, Settings, TaskId};
 use squall_plan::{ComponentLayout, InputLayout, Layout};
 
@@ -10,6 +11,7 @@ use crate::bell::Bell;
 use crate::edge::Edge;
 use crate::group::Router;
 use crate::output::{StreamOut, Subscription, Target};
+use crate::ports::{EdgeInlet, EdgeOutlet, Part};
 use crate::services::StartError;
 use crate::task::Input;
 
@@ -24,13 +26,25 @@ pub(crate) struct Wiring {
 
 struct Wire {
     edge: Arc<Edge>,
-    n_senders: usize,
+    senders: BTreeSet<TaskId>,
+    /// The bell of the link that reads it, when the reader is elsewhere.
+    outside: Option<Arc<Bell>>,
+    /// A sender is elsewhere.
+    has_far_sender: bool,
     /// Only the emitter's task with the reader's own index sends on it.
     fused: bool,
 }
 
 impl Wiring {
-    pub(crate) fn new(layout: &Layout, settings: &Settings, bells: &[Arc<Bell>]) -> Self {
+    /// Makes the edges that have an end here.
+    pub(crate) fn new(
+        layout: &Layout,
+        settings: &Settings,
+        bells: &[Arc<Bell>],
+        part: Option<&Part>,
+    ) -> Self {
+        let is_here = |task: TaskId| part.is_none_or(|part| part.is_here(task));
+        let n_batches = (settings.edge_batches as usize).clamp(1, MAX_EDGE_BATCHES);
         let mut edges = BTreeMap::new();
         for reader in &layout.components {
             for input in &reader.inputs {
@@ -38,32 +52,62 @@ impl Wiring {
                 let mut inputs = reader.inputs.iter().filter(|input| input.from == emitter);
                 let fused = inputs.clone().all(|input| input.fused);
                 let feedback = inputs.any(|input| input.feedback);
-                for task in reader.task_ids() {
-                    edges.entry((emitter, task)).or_insert_with(|| {
-                        let bell = bells[task.idx()].clone();
-                        let (batches, bytes) = (
-                            settings.edge_batches as usize,
+                for (reader_idx, task) in reader.task_ids().enumerate() {
+                    let all = layout.components[emitter].task_ids().enumerate();
+                    let senders: BTreeSet<TaskId> = all
+                        .filter(|(idx, _)| !fused || *idx == reader_idx)
+                        .map(|(_, sender)| sender)
+                        .collect();
+                    let has_far_sender = senders.iter().any(|sender| !is_here(*sender));
+                    let has_near_sender = senders.iter().any(|sender| is_here(*sender));
+                    if !is_here(task) && !has_near_sender {
+                        continue;
+                    }
+                    let outside = (!is_here(task)).then(Bell::outside);
+                    let bell = outside.as_ref().unwrap_or(&bells[task.idx()]).clone();
+                    edges.entry((emitter, task)).or_insert_with(|| Wire {
+                        edge: Arc::new(Edge::new(
+                            n_batches,
                             settings.edge_bytes.as_usize(),
-                        );
-                        Wire {
-                            edge: Arc::new(Edge::new(
-                                batches.clamp(1, MAX_EDGE_BATCHES),
-                                bytes,
-                                feedback,
-                                bell,
-                            )),
-                            n_senders: if fused {
-                                1
-                            } else {
-                                layout.components[emitter].n_tasks()
-                            },
-                            fused,
-                        }
+                            feedback,
+                            bell,
+                        )),
+                        senders,
+                        outside,
+                        has_far_sender,
+                        fused,
                     });
                 }
             }
         }
         Self { edges }
+    }
+
+    /// Returns the number of edges.
+    pub(crate) fn n_edges(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Returns the ends that lead to readers elsewhere.
+    pub(crate) fn outlets(&self) -> Vec<(EdgeId, Arc<dyn Outlet>)> {
+        let outlet = |(key, wire): (&(usize, TaskId), &Wire)| {
+            let outlet = EdgeOutlet::new(wire.edge.clone(), wire.outside.clone()?);
+            Some((edge_id(*key), Arc::new(outlet) as Arc<dyn Outlet>))
+        };
+        self.edges.iter().filter_map(outlet).collect()
+    }
+
+    /// Returns the ends that senders elsewhere lead to.
+    pub(crate) fn inlets(&self) -> Vec<(EdgeId, Arc<dyn Inlet>)> {
+        let here = self
+            .edges
+            .iter()
+            .filter(|(_, wire)| wire.outside.is_none() && wire.has_far_sender);
+        here.map(|(key, wire)| {
+            let inlet = EdgeInlet::new(wire.edge.clone());
+            (edge_id(*key), Arc::new(inlet) as Arc<dyn Inlet>)
+        })
+        .collect()
     }
 
     /// Returns what a task reads.
@@ -72,7 +116,7 @@ impl Wiring {
         edges
             .map(|(_, wire)| Input {
                 edge: wire.edge.clone(),
-                n_senders: wire.n_senders,
+                senders: wire.senders.clone(),
             })
             .collect()
     }
@@ -85,6 +129,7 @@ impl Wiring {
         task_idx: usize,
         schemas: &[Arc<Schema>],
         registry: &Registry,
+        part: Option<&Part>,
     ) -> Result<(Vec<StreamOut>, Vec<Target>), StartError> {
         let emitter = &layout.components[emitter_idx];
         let mut targets = Vec::new();
@@ -116,12 +161,20 @@ impl Wiring {
                     return Err(no_stream(reader, emitter, input));
                 };
                 let custom = |name: &str| registry.build_grouping(name);
+                let is_here = |task: &TaskId| part.is_none_or(|part| part.is_here(*task));
+                let local: Vec<usize> = reader
+                    .task_ids()
+                    .enumerate()
+                    .filter(|(_, task)| is_here(task))
+                    .map(|(idx, _)| idx)
+                    .collect();
                 let router = Router::new(
                     &input.grouping,
                     &stream.schema,
                     reader.n_tasks(),
                     task_idx,
                     input.fused,
+                    &local,
                     custom,
                 )
                 .map_err(|source| StartError::Grouping {
@@ -136,6 +189,13 @@ impl Wiring {
             }
         }
         Ok((streams, targets))
+    }
+}
+
+fn edge_id((emitter, reader): (usize, TaskId)) -> EdgeId {
+    EdgeId {
+        emitter: ComponentIdx(u32::try_from(emitter).unwrap_or(u32::MAX)),
+        reader,
     }
 }
 

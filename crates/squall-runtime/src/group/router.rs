@@ -24,6 +24,11 @@ enum Rule {
     RoundRobin {
         next: usize,
     },
+    /// In turn among the readers of this worker.
+    Local {
+        readers: Box<[usize]>,
+        next: usize,
+    },
     Fixed(usize),
     All,
     Direct,
@@ -48,7 +53,8 @@ pub enum RouterError {
 
 impl Router {
     /// Makes the router of the sending task with index `sender_idx` among its component's. A fused input
-    /// sends to the task with the same index.
+    /// sends to the task with the same index. `local` has the indexes of the readers in the sender's own
+    /// worker, which local-or-shuffle keeps to if there is one.
     ///
     /// # Errors
     /// [`RouterError`].
@@ -58,6 +64,7 @@ impl Router {
         n_tasks: usize,
         sender_idx: usize,
         fused: bool,
+        local: &[usize],
         custom: impl FnOnce(&str) -> Option<Box<dyn CustomGrouping>>,
     ) -> Result<Self, RouterError> {
         // Each sender begins elsewhere, so that many senders of few tuples are even too.
@@ -66,6 +73,10 @@ impl Router {
         };
         let rule = match grouping {
             _ if fused => Rule::Fixed(sender_idx),
+            Grouping::LocalOrShuffle if !local.is_empty() && local.len() < n_tasks => Rule::Local {
+                readers: local.into(),
+                next: sender_idx % local.len(),
+            },
             Grouping::Shuffle | Grouping::LocalOrShuffle | Grouping::None => round_robin,
             Grouping::Global => Rule::Fixed(0),
             Grouping::All => Rule::All,
@@ -89,6 +100,15 @@ impl Router {
             Rule::RoundRobin { next } => {
                 let picked = *next;
                 *next = if picked + 1 == n_tasks { 0 } else { picked + 1 };
+                Picks::One(picked)
+            }
+            Rule::Local { readers, next } => {
+                let picked = readers[*next];
+                *next = if *next + 1 == readers.len() {
+                    0
+                } else {
+                    *next + 1
+                };
                 Picks::One(picked)
             }
             Rule::Fixed(task_idx) => Picks::One(*task_idx),
@@ -149,7 +169,7 @@ mod tests {
 
     fn router(grouping: &Grouping, n_tasks: usize, sender_idx: usize) -> Router {
         let schema = Schema::new("s".into(), "default".into(), vec!["key".into()]);
-        Router::new(grouping, &schema, n_tasks, sender_idx, false, |_| None).unwrap()
+        Router::new(grouping, &schema, n_tasks, sender_idx, false, &[], |_| None).unwrap()
     }
 
     fn picked(router: &mut Router, key: &Value) -> usize {
@@ -167,6 +187,24 @@ mod tests {
             counts[picked(&mut router, &Value::Null)] += 1;
         }
         assert_eq!(counts, [5000; 6]);
+    }
+
+    #[test]
+    fn local_or_shuffle_keeps_to_the_local_readers() {
+        let schema = Schema::new("s".into(), "default".into(), vec!["key".into()]);
+        let counts = |local: &[usize]| {
+            let grouping = Grouping::LocalOrShuffle;
+            let mut router = Router::new(&grouping, &schema, 4, 1, false, local, |_| None).unwrap();
+            let mut counts = [0; 4];
+            for _ in 0..12 {
+                counts[picked(&mut router, &Value::Null)] += 1;
+            }
+            counts
+        };
+        assert_eq!(counts(&[1, 3]), [0, 6, 0, 6]);
+        assert_eq!(counts(&[2]), [0, 0, 12, 0]);
+        assert_eq!(counts(&[]), [3; 4]);
+        assert_eq!(counts(&[0, 1, 2, 3]), [3; 4]);
     }
 
     #[test]
@@ -188,7 +226,7 @@ mod tests {
     fn a_missing_field_and_an_unknown_custom_grouping_are_errors() {
         let schema = Schema::new("s".into(), "default".into(), vec!["key".into()]);
         let new = |grouping| {
-            Router::new(&grouping, &schema, 2, 0, false, |_| None)
+            Router::new(&grouping, &schema, 2, 0, false, &[], |_| None)
                 .err()
                 .unwrap()
                 .to_string()

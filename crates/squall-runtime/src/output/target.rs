@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use squall_core::engine::RootId;
+use squall_core::engine::{Delivery, Item, Mark, Refused, RootId};
 use squall_core::{Moment, TaskId};
 
-use crate::delivery::{Delivery, Draft};
-use crate::edge::{Edge, Item, Mark, Refused};
+use crate::draft::Draft;
+use crate::edge::Edge;
 
 /// A delivery is sent when it has this many rows,
 const DELIVERY_ROWS: usize = 256;
@@ -70,17 +70,26 @@ impl Target {
         !self.backlog.is_empty()
     }
 
+    /// Tells whether rows wait whose roots are to be told so by this side.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_blocked() || (self.edge.leads_elsewhere() && !self.edge.is_empty())
+    }
+
     /// Tells whether this closes a cycle in which both sides wait for room.
     pub(crate) fn is_jammed(&self) -> bool {
         self.edge.feedback && self.is_blocked() && self.edge.reader_is_parked()
     }
 
-    /// Looks at the trees of each row that waits here.
+    /// Looks at the trees of each row that waits here, or for a link to take it.
     pub(crate) fn for_each_waiting(&self, mut look: impl FnMut(RootId)) {
         for item in &self.backlog {
             if let Item::Rows(delivery) = item {
                 delivery.for_each_root(0, &mut look);
             }
+        }
+        if self.edge.leads_elsewhere() {
+            self.edge
+                .walk(|delivery| delivery.for_each_root(0, &mut look));
         }
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct TaskStats {
     pub(crate) restarts: Counter,
     pub(crate) failed_starts: Counter,
     pub(crate) cycle_drops: Counter,
+    /// The task has an instance, or had one.
+    pub(crate) begun: AtomicBool,
     pub(crate) down: AtomicBool,
     pub(crate) crash_looping: AtomicBool,
     last_error: Mutex<Option<String>>,
@@ -75,6 +77,7 @@ impl TaskStats {
             restarts: Counter::default(),
             failed_starts: Counter::default(),
             cycle_drops: Counter::default(),
+            begun: AtomicBool::new(false),
             down: AtomicBool::new(false),
             crash_looping: AtomicBool::new(false),
             last_error: Mutex::default(),

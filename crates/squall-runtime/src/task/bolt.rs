@@ -1,5 +1,6 @@
 //! A bolt's task: executes what its edges bring, in slices.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use squall_core::{Bolt, ComponentError, Emitter, Failure, FailureReason, Moment, Result, Verdict};
@@ -89,7 +90,7 @@ impl BoltTask {
         next = next.min(self.base.send_all(self.now()));
         next = next.min(self.next_turn());
         self.touch_waiting();
-        let something_waits = !self.inputs.is_empty() || self.base.output.is_blocked();
+        let something_waits = !self.inputs.is_empty() || self.base.output.is_waiting();
         next = next.min(self.base.next_timer(self.now(), something_waits));
         self.finish_end(next)
     }
@@ -108,6 +109,7 @@ impl BoltTask {
                     .filter(|every| !every.is_zero())
                     .map(|every| (every, now + every));
                 self.instance = Some(instance);
+                self.base.stats.begun.store(true, Ordering::Relaxed);
                 self.base.output.renew_tokens();
                 self.base.restarts.started(now);
                 Next::Again

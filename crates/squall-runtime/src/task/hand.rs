@@ -4,9 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use squall_core::engine::RootId;
-
-use crate::delivery::Delivery;
+use squall_core::engine::{Delivery, RootId};
 
 /// What a task has taken out of its edges and not executed yet.
 #[derive(Default)]

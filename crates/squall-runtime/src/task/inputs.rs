@@ -1,19 +1,19 @@
 //! What a bolt's task reads: its edges in turn, and the delivery it is at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use squall_core::Tuple;
-use squall_core::engine::RootId;
+use squall_core::engine::{Cursor, Delivery, Item, Mark, Place, RootId};
+use squall_core::{TaskId, Tuple};
 
 use super::hand::Hand;
-use crate::delivery::{Cursor, Delivery, Place};
-use crate::edge::{Edge, Item, Mark};
+use crate::edge::Edge;
 
 /// One incoming edge.
 pub(crate) struct Input {
     pub(crate) edge: Arc<Edge>,
     /// Sending tasks that have not ended. Not waited for on a feedback edge.
-    pub(crate) n_senders: usize,
+    pub(crate) senders: BTreeSet<TaskId>,
 }
 
 /// The incoming edges of one task.
@@ -30,7 +30,6 @@ pub(crate) struct Inputs {
 struct At {
     delivery: Arc<Delivery>,
     cursor: Cursor,
-    n_read: usize,
     /// The tuple that was read last,
     tuple: Tuple,
     /// and the batch that it is in.
@@ -84,8 +83,7 @@ impl Inputs {
     pub(crate) fn next_tuple(&mut self) -> Option<(&Tuple, Place<'_>)> {
         let at = self.at.as_mut()?;
         let place = at.cursor.advance(&at.delivery)?;
-        at.n_read += 1;
-        self.hand.advance(at.n_read);
+        self.hand.advance(at.cursor.n_read());
         if place.batch_idx == at.batch_idx {
             at.tuple.seek(place.row_idx);
         } else if let Some(batch) = at.delivery.batches.get(place.batch_idx) {
@@ -116,7 +114,7 @@ impl Inputs {
     pub(crate) fn have_ended(&self) -> bool {
         self.inputs
             .iter()
-            .all(|input| input.n_senders == 0 || input.edge.feedback)
+            .all(|input| input.senders.is_empty() || input.edge.feedback)
             && self.is_empty()
     }
 
@@ -135,7 +133,8 @@ impl Inputs {
         let mut left = Vec::new();
         self.inputs.iter().for_each(|input| input.edge.close());
         while let Some(at) = self.at.take().or_else(|| self.take_delivery()) {
-            at.delivery.for_each_root(at.n_read, |root| left.push(root));
+            at.delivery
+                .for_each_root(at.cursor.n_read(), |root| left.push(root));
         }
         self.hand.set(None);
         left
@@ -148,13 +147,14 @@ impl Inputs {
             let input = &mut self.inputs[input_idx];
             while let Some(item) = input.edge.pop() {
                 match item {
-                    Item::Mark(Mark::End(_)) => input.n_senders = input.n_senders.saturating_sub(1),
+                    Item::Mark(Mark::End(task)) => {
+                        input.senders.remove(&task);
+                    }
                     Item::Rows(delivery) => {
                         let tuple = Tuple::new(delivery.batches.first()?.clone(), 0);
                         return Some(At {
                             cursor: Cursor::new(&delivery),
                             delivery: Arc::new(delivery),
-                            n_read: 0,
                             tuple,
                             batch_idx: 0,
                         });

@@ -86,7 +86,7 @@ impl SpoutTask {
         if phase == Phase::Forced {
             self.base.fail_rest(true);
         }
-        if self.instance.is_none() && phase < Phase::Draining {
+        if self.instance.is_none() && phase < Phase::Draining && self.base.control.may_open() {
             next = next.min(self.start(now));
         }
         self.tell_verdicts();
@@ -104,8 +104,8 @@ impl SpoutTask {
             self.base.output.touch_backlog();
             self.base.output.lanes.flush();
         }
-        let blocked = self.base.output.is_blocked();
-        next = next.min(self.base.next_timer(self.now(), blocked));
+        let something_waits = self.base.output.is_waiting();
+        next = next.min(self.base.next_timer(self.now(), something_waits));
         self.finish_end(next, phase)
     }
 
@@ -236,6 +236,9 @@ impl SpoutTask {
     /// change the answer, and nobody rings for what happened within the slice.
     fn next_poll(&self, phase: Phase) -> Next {
         if self.ending != Ending::No || phase >= Phase::Draining {
+            return Next::Wait;
+        }
+        if !self.base.control.may_open() {
             return Next::Wait;
         }
         if self.instance.is_none() {

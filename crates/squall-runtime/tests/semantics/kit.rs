@@ -339,6 +339,7 @@ impl Bench {
             options: Options {
                 n_loops: Some(2),
                 fuse: true,
+                part: None,
             },
         }
     }

@@ -18,6 +18,7 @@ use squall_core::{
 use squall_runtime::TopologySnapshot;
 
 use crate::kit::Bench;
+use crate::parts::Parts;
 
 /// What the model knows of one message.
 #[derive(Debug, Default)]
@@ -364,9 +365,8 @@ fn hush_habits() {
     });
 }
 
-fn run(graph: &Graph, n: u64) -> (Model, TopologySnapshot) {
+fn bench(graph: &Graph, n: u64, model: &Model) -> Bench {
     hush_habits();
-    let model = Model::default();
     let mut bench = Bench::new();
     bench.options.fuse = graph.fuse;
     let settings = bench.topology.settings();
@@ -399,13 +399,31 @@ fn run(graph: &Graph, n: u64) -> (Model, TopologySnapshot) {
             declared = declared.input(&name(*from), grouping.clone());
         }
     }
-    let mut simulation = bench.simulate();
+    bench
+}
+
+fn run(graph: &Graph, n: u64) -> (Model, TopologySnapshot) {
+    let model = Model::default();
+    let mut simulation = bench(graph, n, &model).simulate();
     assert!(
         simulation.run_to_end(Duration::from_secs(3600)),
         "{:#?}",
         simulation.snapshot()
     );
     (model, simulation.snapshot())
+}
+
+/// Runs the graph in as many parts, each task in the one that `at` says.
+fn run_in_parts(graph: &Graph, n: u64, n_workers: u32, at: &[u32]) -> Model {
+    let model = Model::default();
+    let bench = bench(graph, n, &model);
+    let mut cluster = Parts::new(bench, n_workers, |task| at[task.idx() % at.len()]);
+    cluster.activate();
+    // Time enough for restarts and jams: draining spouts emit nothing more.
+    cluster.advance(Duration::from_secs(1800));
+    cluster.drain();
+    assert!(cluster.run_to_end(Duration::from_secs(3600)), "{cluster:?}");
+    model
 }
 
 /// The graphs are the same in each run; `SQUALL_TEST_SEED`, a number, gives others.
@@ -417,6 +435,30 @@ fn rng() -> TestRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+#[test]
+fn every_tree_of_a_topology_in_parts_gets_the_verdict_that_the_model_expects() {
+    let config = ProptestConfig {
+        cases: 128,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Default::default()
+    };
+    let placed = (graph(), 2u32..4, proptest::collection::vec(0u32..4, 1..12));
+    let checked = TestRunner::new_with_rng(config, rng()).run(&placed, |(graph, n_workers, at)| {
+        let n = 40;
+        let at: Vec<u32> = at.into_iter().map(|at| at % n_workers).collect();
+        let model = run_in_parts(&graph, n, n_workers, &at);
+        let known = model.lock();
+        prop_assert_eq!(known.len(), n as usize);
+        for (id, known) in known.iter() {
+            prop_assert_eq!(known.verdicts.len(), 1, "message {}: {:?}", id, known);
+            prop_assert!(known.wrong.is_none(), "message {}: {:?}", id, known);
+        }
+        Ok(())
+    });
+    checked.unwrap();
 }
 
 #[test]

@@ -1,118 +1,9 @@
-//! Tuples on their way to one task.
-//!
-//! A delivery is laid out for the one task that reads it: its values lie next to each other in the order
-//! in which they are read, and what is the same for many rows, their trees, is said once for all of them.
+//! A delivery under construction: what one task emits for one other.
 
 use std::sync::Arc;
 
-use squall_core::engine::{Anchor, Anchors, Batch, RootId};
+use squall_core::engine::{Anchors, Batch, Delivery, Roots, Run};
 use squall_core::{Moment, Schema, TaskId, Value};
-
-/// Tuples on their way to one task, in the order in which they were emitted. Never empty.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    /// The rows, one batch for each stream.
-    pub(crate) batches: Vec<Arc<Batch>>,
-    /// Which batch the next rows are in, and their trees.
-    pub(crate) runs: Vec<Run>,
-    /// The edge ids, in the order of the rows: for each row as many as its run has roots.
-    pub(crate) edges: Vec<u64>,
-    /// What the delivery takes of an edge's bytes.
-    pub(crate) bytes: usize,
-    /// When it was sent.
-    pub(crate) sent: Moment,
-}
-
-/// Rows of one stream that follow each other and belong to the same trees.
-#[derive(Debug)]
-pub(crate) struct Run {
-    /// The index in the delivery's batches.
-    pub(crate) batch_idx: u32,
-    /// How many rows; never 0.
-    pub(crate) n_rows: u32,
-    /// Their trees.
-    pub(crate) roots: Roots,
-}
-
-/// The trees that a row belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Roots {
-    /// Untracked.
-    None,
-    /// One tree.
-    One(RootId),
-    /// Several trees, each named once.
-    Many(Box<[RootId]>),
-}
-
-impl Roots {
-    /// Returns the trees as a slice.
-    pub(crate) fn as_slice(&self) -> &[RootId] {
-        match self {
-            Self::None => &[],
-            Self::One(root) => std::slice::from_ref(root),
-            Self::Many(roots) => roots,
-        }
-    }
-
-    /// Ties these trees to the edge ids of one row, one for each tree.
-    pub(crate) fn anchors(&self, edges: &[u64]) -> Anchors {
-        match (self, edges) {
-            (Self::One(root), [edge]) => Anchors::One(Anchor {
-                root: *root,
-                edge: *edge,
-            }),
-            (Self::Many(roots), edges) => {
-                let anchor = |(root, edge): (&RootId, &u64)| Anchor {
-                    root: *root,
-                    edge: *edge,
-                };
-                Anchors::Many(roots.iter().zip(edges).map(anchor).collect())
-            }
-            _ => Anchors::None,
-        }
-    }
-
-    /// Tells whether these are the trees of `anchors`, in the same order.
-    fn are_of(&self, anchors: &Anchors) -> bool {
-        match (self, anchors) {
-            (Self::None, Anchors::None) => true,
-            (Self::One(root), Anchors::One(anchor)) => *root == anchor.root,
-            (Self::Many(roots), Anchors::Many(anchors)) => {
-                roots.iter().eq(anchors.iter().map(|anchor| &anchor.root))
-            }
-            _ => false,
-        }
-    }
-
-    fn of(anchors: &Anchors) -> Self {
-        match anchors {
-            Anchors::None => Self::None,
-            Anchors::One(anchor) => Self::One(anchor.root),
-            Anchors::Many(anchors) => {
-                Self::Many(anchors.iter().map(|anchor| anchor.root).collect())
-            }
-        }
-    }
-}
-
-impl Delivery {
-    /// Returns the number of rows.
-    pub(crate) fn n_rows(&self) -> usize {
-        self.batches.iter().map(|batch| batch.len()).sum()
-    }
-
-    /// Calls `look` with the trees of all rows from the `first` one on; once for rows that share them.
-    pub(crate) fn for_each_root(&self, first: usize, mut look: impl FnMut(RootId)) {
-        let mut end = 0;
-        for run in &self.runs {
-            end += run.n_rows as usize;
-            if end > first {
-                run.roots.as_slice().iter().copied().for_each(&mut look);
-            }
-        }
-    }
-}
 
 /// A delivery under construction.
 #[derive(Debug, Default)]
@@ -181,10 +72,12 @@ impl Draft {
             }
         }
         match self.runs.last_mut() {
-            Some(run) if run.batch_idx as usize == batch_idx && run.roots.are_of(anchors) => {
+            Some(run)
+                if run.batch_idx as usize == batch_idx && are_roots_of(&run.roots, anchors) =>
+            {
                 run.n_rows += 1;
             }
-            _ => self.begin_run(batch_idx, Roots::of(anchors)),
+            _ => self.begin_run(batch_idx, roots_of(anchors)),
         }
     }
 
@@ -216,15 +109,13 @@ impl Draft {
     }
 
     fn begin_run(&mut self, batch_idx: usize, roots: Roots) {
-        if let Roots::Many(roots) = &roots {
-            self.bytes += size_of_val::<[RootId]>(roots);
-        }
-        self.bytes += size_of::<Run>();
-        self.runs.push(Run {
+        let run = Run {
             batch_idx: u32::try_from(batch_idx).unwrap_or(u32::MAX),
             n_rows: 1,
             roots,
-        });
+        };
+        self.bytes += run.bytes();
+        self.runs.push(run);
     }
 
     fn batch_of(&mut self, origin: Origin<'_>) -> usize {
@@ -243,67 +134,24 @@ impl Draft {
     }
 }
 
-/// Reads a delivery row by row.
-#[derive(Debug, Default)]
-pub(crate) struct Cursor {
-    run_idx: usize,
-    /// Rows of the run that have been read.
-    in_run: u32,
-    edge_idx: usize,
-    /// Rows that have been read, by batch.
-    in_batch: Vec<usize>,
+/// Returns the trees of anchors, without the edge ids.
+fn roots_of(anchors: &Anchors) -> Roots {
+    match anchors {
+        Anchors::None => Roots::None,
+        Anchors::One(anchor) => Roots::One(anchor.root),
+        Anchors::Many(anchors) => Roots::Many(anchors.iter().map(|anchor| anchor.root).collect()),
+    }
 }
 
-/// Where a row lies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'d> {
-    pub(crate) batch_idx: usize,
-    pub(crate) row_idx: usize,
-    pub(crate) roots: &'d Roots,
-    /// One for each root.
-    pub(crate) edges: &'d [u64],
-}
-
-impl Cursor {
-    /// Begins at the first row.
-    pub(crate) fn new(delivery: &Delivery) -> Self {
-        Self {
-            in_batch: vec![0; delivery.batches.len()],
-            ..Self::default()
+/// Tells whether `roots` are the trees of `anchors`, in the same order.
+fn are_roots_of(roots: &Roots, anchors: &Anchors) -> bool {
+    match (roots, anchors) {
+        (Roots::None, Anchors::None) => true,
+        (Roots::One(root), Anchors::One(anchor)) => *root == anchor.root,
+        (Roots::Many(roots), Anchors::Many(anchors)) => {
+            roots.iter().eq(anchors.iter().map(|anchor| &anchor.root))
         }
-    }
-
-    /// Moves on to the next row.
-    #[inline]
-    pub(crate) fn advance<'d>(&mut self, delivery: &'d Delivery) -> Option<Place<'d>> {
-        let mut run = delivery.runs.get(self.run_idx)?;
-        if self.in_run == run.n_rows {
-            self.run_idx += 1;
-            self.in_run = 0;
-            run = delivery.runs.get(self.run_idx)?;
-        }
-        self.in_run += 1;
-        let batch_idx = run.batch_idx as usize;
-        let next_row = self.in_batch.get_mut(batch_idx)?;
-        let row_idx = *next_row;
-        *next_row += 1;
-        let edges_end = self.edge_idx + run.roots.as_slice().len();
-        let edges = delivery.edges.get(self.edge_idx..edges_end)?;
-        self.edge_idx = edges_end;
-        Some(Place {
-            batch_idx,
-            row_idx,
-            roots: &run.roots,
-            edges,
-        })
-    }
-
-    /// Tells whether no row is left.
-    pub(crate) fn is_at_end(&self, delivery: &Delivery) -> bool {
-        match delivery.runs.get(self.run_idx) {
-            Some(run) => self.in_run == run.n_rows && self.run_idx + 1 == delivery.runs.len(),
-            None => true,
-        }
+        _ => false,
     }
 }
 
@@ -322,6 +170,7 @@ mod tests {
 
     use proptest::prelude::*;
     use squall_core::StreamId;
+    use squall_core::engine::{Anchor, Cursor, RootId};
 
     use super::*;
 
