@@ -113,7 +113,7 @@ impl Assembly {
         }
         Ok(Self {
             name: spec.name.to_string(),
-            memory_bound: MemoryBound::new(builder.wiring.n_edges(), n_spouts as u64, &settings),
+            memory_bound: MemoryBound::of(builder.wiring.n_edges(), n_spouts as u64, &settings),
             ports: part.map(|part| builder.ports(part)),
             settings,
             seats,

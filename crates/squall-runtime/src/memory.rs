@@ -3,6 +3,7 @@
 use std::fmt;
 
 use squall_core::{ByteSize, Settings};
+use squall_plan::{Kind, Layout};
 
 /// An upper bound on the tuples that the engine keeps at once, by where it keeps them. What components
 /// keep themselves is theirs to bound.
@@ -19,9 +20,27 @@ pub struct MemoryBound {
 }
 
 impl MemoryBound {
+    /// Adds up the bounds of a whole topology.
+    #[must_use]
+    pub fn new(layout: &Layout, settings: &Settings) -> Self {
+        let n_edges = layout.components.iter().map(|component| {
+            let mut emitters: Vec<usize> =
+                component.inputs.iter().map(|input| input.from).collect();
+            emitters.sort_unstable();
+            emitters.dedup();
+            emitters.len() * component.n_tasks()
+        });
+        let spouts = layout
+            .components
+            .iter()
+            .filter(|component| component.kind == Kind::Spout);
+        let n_spout_tasks = spouts.map(|component| component.n_tasks() as u64).sum();
+        Self::of(n_edges.sum(), n_spout_tasks, settings)
+    }
+
     /// Adds up the bounds of `n_edges` edges, each between a component and a task, and of the spouts' tasks.
     #[must_use]
-    pub(crate) fn new(n_edges: usize, n_spout_tasks: u64, settings: &Settings) -> Self {
+    pub(crate) fn of(n_edges: usize, n_spout_tasks: u64, settings: &Settings) -> Self {
         Self {
             edges_bytes: (2 * n_edges as u64).saturating_mul(settings.edge_bytes.0),
             pending_bytes: n_spout_tasks.saturating_mul(settings.max_spout_pending_bytes.0),
