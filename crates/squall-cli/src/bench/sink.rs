@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use squall_core::{Bolt, Clock, Emitter, Moment, Result, Str, TaskContext, Tuple, Value};
 
 use super::board::Board;
@@ -12,7 +14,7 @@ use super::board::Board;
 pub(super) struct Sink {
     board: Board,
     n_sunk: u64,
-    counts: HashMap<Str, i64>,
+    counts: HashMap<Str, i64, RandomState>,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -21,7 +23,7 @@ impl Sink {
         Self {
             board,
             n_sunk: 0,
-            counts: HashMap::new(),
+            counts: HashMap::default(),
             clock: None,
         }
     }

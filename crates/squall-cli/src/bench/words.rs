@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use squall_core::{Bolt, Emitter, Outputs, Result, Str, TaskContext, Tuple, Value};
 
 /// How many words each sentence has.
@@ -54,7 +56,7 @@ impl Bolt for Split {
 /// Counts by word, and emits each new count.
 #[derive(Default)]
 pub(super) struct Count {
-    counts: HashMap<Str, i64>,
+    counts: HashMap<Str, i64, RandomState>,
     word_idx: usize,
 }
 
