@@ -20,7 +20,9 @@ Examples:
   squall components kinesis                    show one component: config and output fields
   squall schema > schema.json                  let an editor complete and check topology files
   squall new my-topology                       make a crate with a bolt of your own
-  squall dev kinesis --stream clicks           serve a Kinesis endpoint on this machine
+  squall dev kinesis --stream clicks:2         serve a Kinesis endpoint on this machine
+  squall dev put --stream clicks access.log    put the lines of a file to it, a record each
+  squall dev get --stream clicks               print what its streams have
   squall bench --seconds 5                     measure this machine
 
 Exit status: 0 done, 1 failed, 2 wrong usage or an invalid topology; then nothing was started.";

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use squall_kinesis::dev::{Admin, Endpoint, EndpointOptions, PutEntry};
-use squall_kinesis::{Aws, Connection, ErrorClass, KinesisApi, ShardId, Start, StreamRef};
+use squall_kinesis::{
+    Aws, Connection, ErrorClass, KinesisApi, Sequence, ShardId, Start, StreamRef,
+};
 
 async fn start(options: EndpointOptions) -> (Endpoint, Admin, Connection) {
     let endpoint = Endpoint::start(options).await.unwrap();
@@ -22,6 +24,24 @@ fn entries(n: usize, bytes: usize) -> Vec<PutEntry> {
     (0..n).map(entry).collect()
 }
 
+async fn connect(connection: &Connection, stream: &str) -> Aws {
+    let aws = Aws::connect(connection, StreamRef::parse(stream)).await;
+    aws.unwrap()
+}
+
+/// Reads a shard from its oldest record to its end or its tip; returns the sequence numbers.
+async fn read_all(aws: &Aws, shard: &ShardId) -> Vec<Sequence> {
+    let oldest = aws.shard_iterator(shard, &Start::TrimHorizon).await;
+    let mut next = Some(oldest.unwrap());
+    let mut read = Vec::new();
+    while let Some(iterator) = next {
+        let page = aws.records(&iterator, 10_000).await.unwrap();
+        next = page.next_iterator.filter(|_| !page.records.is_empty());
+        read.extend(page.records.into_iter().map(|record| record.sequence));
+    }
+    read
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn takes_many_records_and_splits() {
     let (endpoint, admin, connection) = start(EndpointOptions::default()).await;
@@ -38,20 +58,8 @@ async fn takes_many_records_and_splits() {
     assert!(shards[0].closed && !shards[1].closed);
     assert_eq!(shards[3].parents, std::slice::from_ref(&first));
 
-    let aws = Aws::connect(&connection, StreamRef::parse("clicks"))
-        .await
-        .unwrap();
-    let mut next = Some(
-        aws.shard_iterator(&first, &Start::TrimHorizon)
-            .await
-            .unwrap(),
-    );
-    let mut read = Vec::new();
-    while let Some(iterator) = next {
-        let page = aws.records(&iterator, 10_000).await.unwrap();
-        read.extend(page.records.into_iter().map(|record| record.sequence));
-        next = page.next_iterator;
-    }
+    let aws = connect(&connection, "clicks").await;
+    let read = read_all(&aws, &first).await;
     assert!(read.is_sorted());
     assert_eq!(
         read.len(),
@@ -73,9 +81,7 @@ async fn keeps_streams_in_a_directory() {
     endpoint.shutdown().await;
     let (_endpoint, admin, connection) = start(options).await;
     assert_eq!(admin.list_shards("clicks").await.unwrap().len(), 1);
-    let aws = Aws::connect(&connection, StreamRef::parse("clicks"))
-        .await
-        .unwrap();
+    let aws = connect(&connection, "clicks").await;
     let shard = ShardId::new("shardId-000000000000");
     let iterator = aws
         .shard_iterator(&shard, &Start::TrimHorizon)
@@ -89,12 +95,36 @@ async fn errors_come_in_their_class() {
     let (endpoint, admin, connection) = start(EndpointOptions::default()).await;
     let class = admin.list_shards("none").await.unwrap_err().class();
     assert_eq!(class, Some(ErrorClass::NotFound));
-    let aws = Aws::connect(&connection, StreamRef::parse("none"))
-        .await
-        .unwrap();
+    let aws = connect(&connection, "none").await;
     let refused = aws.records("no iterator", 10).await.unwrap_err();
     assert_eq!(refused.class, ErrorClass::InvalidArgument, "{refused}");
     endpoint.shutdown().await;
     let unreachable = aws.list_shards(None).await.unwrap_err();
     assert_eq!(unreachable.class, ErrorClass::Unreachable, "{unreachable}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_a_shard_refuses_are_put_again_until_all_are_taken() {
+    let options = EndpointOptions {
+        write_limits: true,
+        ..EndpointOptions::default()
+    };
+    let (_endpoint, admin, connection) = start(options).await;
+    admin.create_stream("clicks", 1).await.unwrap();
+    // A shard takes a thousand a second.
+    let began = tokio::time::Instant::now();
+    let places = admin.put_records("clicks", &entries(1600, 10)).await;
+    let mut places: Vec<_> = places
+        .unwrap()
+        .into_iter()
+        .map(|place| Sequence::parse(&place.sequence).unwrap())
+        .collect();
+    assert!(
+        began.elapsed() > std::time::Duration::from_millis(300),
+        "none was refused"
+    );
+    places.sort();
+    let aws = connect(&connection, "clicks").await;
+    let shard = ShardId::new("shardId-000000000000");
+    assert_eq!(read_all(&aws, &shard).await, places, "each once");
 }

@@ -14,8 +14,8 @@ use crate::aws::{Connection, explain, shard_info};
 
 /// The most records in one PutRecords call.
 const MAX_PUT_RECORDS: usize = 500;
-/// The most bytes in one PutRecords call; the service takes more, emulators may not.
-const MAX_PUT_BYTES: usize = 4 << 20;
+/// The most bytes in one PutRecords call, keys included; the service takes more by now, emulators may not.
+const MAX_PUT_BYTES: usize = 5 << 20;
 const POLL: Duration = Duration::from_millis(25);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -314,5 +314,27 @@ impl AdminError {
             Self::Call { source, .. } => Some(source.class),
             Self::TimedOut(_) | Self::NoShard(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(n: usize, bytes: usize) -> usize {
+        let entry = PutEntry {
+            partition_key: "k".to_owned(),
+            data: vec![0; bytes - 1],
+        };
+        first_chunk(&vec![entry; n], 0..n).len()
+    }
+
+    #[test]
+    fn a_call_has_no_more_than_the_service_takes() {
+        assert_eq!(chunk(0, 10), 0);
+        assert_eq!(chunk(501, 10), 500);
+        assert_eq!(chunk(10, 1 << 20), 5);
+        // For the service to judge.
+        assert_eq!(chunk(2, 6 << 20), 1);
     }
 }

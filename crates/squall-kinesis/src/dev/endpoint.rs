@@ -33,6 +33,9 @@ pub struct EndpointOptions {
     pub transition: Duration,
     /// The most bytes that are kept; puts above it are refused. Default 1 GiB.
     pub max_retained_bytes: u64,
+    /// A shard takes 1000 records and 1 MiB a second and refuses the rest, as the service does. Default
+    /// false.
+    pub write_limits: bool,
 }
 
 impl Default for EndpointOptions {
@@ -44,6 +47,7 @@ impl Default for EndpointOptions {
             iterator_ttl: Duration::from_secs(300),
             transition: Duration::from_millis(100),
             max_retained_bytes: 1 << 30,
+            write_limits: false,
         }
     }
 }
@@ -74,7 +78,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts an endpoint on the current tokio runtime. It has no write limits.
+    /// Starts an endpoint on the current tokio runtime.
     ///
     /// # Errors
     /// [`EndpointError`].
@@ -159,7 +163,7 @@ fn store_options(options: EndpointOptions) -> StoreOptions {
         update_stream_ms: transition_ms,
         shard_limit: options.shard_limit,
         iterator_ttl_seconds: options.iterator_ttl.as_secs(),
-        enforce_limits: false,
+        enforce_limits: options.write_limits,
         max_retained_bytes: Some(options.max_retained_bytes),
         durable: options.data_dir.map(|state_dir| DurableStateOptions {
             state_dir,
