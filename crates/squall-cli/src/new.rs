@@ -1,5 +1,7 @@
 //! `new`: a crate to begin with: one bolt, its test, a topology file.
 
+mod name;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ Examples:
   cargo run -- run topology.yaml")]
 pub(crate) struct NewArgs {
     /// The crate's name; a directory of that name is made
-    #[arg(value_name = "NAME", value_parser = crate_name)]
+    #[arg(value_name = "NAME", value_parser = name::crate_name)]
     name: String,
     /// Where the crate `squall` is: `crates/squall` of a checkout [default: the sources that this
     /// command was built from, if they are still there]
@@ -74,16 +76,4 @@ fn dependency(path: Option<&Path>) -> Result<String> {
         Some(path) => format!("{{ path = {} }}", serde_json::to_string(&path)?),
         None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
     })
-}
-
-/// Takes what cargo takes: a letter, then letters, digits, `-` and `_`.
-fn crate_name(text: &str) -> Result<String, String> {
-    let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
-    let goes_on_well = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if begins_well && goes_on_well {
-        return Ok(text.to_owned());
-    }
-    Err("a crate's name is a letter, then letters, digits, `-` and `_`".to_owned())
 }
