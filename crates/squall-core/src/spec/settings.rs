@@ -16,11 +16,12 @@ pub struct Settings {
     pub message_timeout: HumanDuration,
     /// How many tuple trees a spout task may have pending; at the bound it isn't asked for more.
     /// Default 10000.
+    #[schemars(range(min = 1))]
     pub max_spout_pending: u32,
     /// How many bytes of tuples a spout task may have pending; at the bound it isn't asked for more.
     /// Default 64MiB.
     pub max_spout_pending_bytes: ByteSize,
-    /// How many bytes of tuples may be held by windows at once, in one worker. Reached with nothing else
+    /// How many bytes of tuples bolts may hold at once (`hold()`), in one worker. Reached with nothing else
     /// pending, the topology stops with an error. Default 256MiB.
     pub max_held_bytes: ByteSize,
     /// The largest tuple. A larger one is an error of the emit. Default 16MiB.
@@ -29,6 +30,7 @@ pub struct Settings {
     /// parks. An empty edge takes one batch of any size. Default 1MiB.
     pub edge_bytes: ByteSize,
     /// How many batches may wait there. Default 256.
+    #[schemars(range(min = 1))]
     pub edge_batches: u32,
     /// How long a draining topology waits for pending trees. Default 30s.
     pub drain_timeout: HumanDuration,

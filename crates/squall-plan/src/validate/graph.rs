@@ -33,7 +33,7 @@ pub(super) fn check(
         reporter,
     };
     for (id, bolt) in &spec.bolts {
-        edges.bolt(&root.key("bolts").key(id.as_str()), bolt);
+        edges.bolt(id, bolt);
     }
     reach(spec, reporter);
 }
@@ -49,7 +49,8 @@ struct Edges<'a, 'r> {
 }
 
 impl Edges<'_, '_> {
-    fn bolt(&mut self, at: &Path, bolt: &BoltSpec) {
+    fn bolt(&mut self, id: &ComponentId, bolt: &BoltSpec) {
+        let at = Path::default().key("bolts").key(id.as_str());
         let mut read = HashSet::new();
         for (idx, input) in bolt.inputs.iter().enumerate() {
             let at = at.key("inputs").idx(idx);
@@ -61,11 +62,11 @@ impl Edges<'_, '_> {
                 self.reporter
                     .error(&at.key("from"), Point::Value, message, Some(help));
             }
-            self.input(&at, input);
+            self.input(&at, id, input);
         }
     }
 
-    fn input(&mut self, at: &Path, input: &InputSpec) {
+    fn input(&mut self, at: &Path, reader: &ComponentId, input: &InputSpec) {
         self.grouping(&at.key("grouping"), &input.grouping);
         let id = &input.component;
         if self.is_unreadable(id.as_str()) {
@@ -75,7 +76,7 @@ impl Edges<'_, '_> {
         } else if let Some(outputs) = self.signatures.get(id) {
             match outputs.get(input.stream.as_str()) {
                 Some(fields) => self.fields(&at.key("grouping"), input, fields),
-                None => self.unknown_stream(at, input, outputs),
+                None => self.unknown_stream(at, reader, input, outputs),
             }
         }
     }
@@ -95,9 +96,18 @@ impl Edges<'_, '_> {
             .error(&at.key("from"), Point::Value, message, Some(help));
     }
 
-    fn unknown_stream(&mut self, at: &Path, input: &InputSpec, outputs: &Outputs) {
+    fn unknown_stream(
+        &mut self,
+        at: &Path,
+        reader: &ComponentId,
+        input: &InputSpec,
+        outputs: &Outputs,
+    ) {
         let (id, stream) = (input.component.as_str(), input.stream.as_str());
-        let (message, help) = if outputs.is_empty() {
+        let (message, help) = if outputs.is_empty() && input.component == *reader {
+            let message = format!("{} can't read itself: it emits nothing", quote(id));
+            (message, None)
+        } else if outputs.is_empty() {
             (format!("{} emits nothing", quote(id)), None)
         } else {
             let streams = outputs.iter().map(|(stream, _)| stream.as_str());
@@ -193,6 +203,12 @@ fn reach(spec: &TopologySpec, reporter: &mut Reporter<'_>) {
         let name = quote(id.as_str());
         let (message, help) = if bolt.inputs.is_empty() {
             (format!("nobody feeds {name}"), "name its `inputs`")
+        } else if bolt.inputs.iter().all(|input| input.component == *id) {
+            let message = format!("{name} reads nothing but itself");
+            (
+                message,
+                "name a spout, or a bolt that reads one, among its `inputs`",
+            )
         } else {
             let message = format!("no tuple of a spout reaches {name}");
             (message, "one of the bolts before it must read a spout")

@@ -163,14 +163,13 @@ impl<'s> Checker<'s> {
         };
         let bound = |key| schema.get(key).and_then(Json::as_f64);
         if let Some(least) = bound("minimum").filter(|least| number < *least) {
-            self.error(
-                path,
-                format!("{value} is less than the least, {least}"),
-                None,
-            );
+            let message = format!("{value} is too small, the least is {least}");
+            self.error(path, message, None);
         }
-        if let Some(most) = bound("maximum").filter(|most| number > *most) {
-            self.error(path, format!("{value} is more than the most, {most}"), None);
+        let most = bound("maximum").or_else(|| largest(text(schema, "format")?));
+        if let Some(most) = most.filter(|most| number > *most) {
+            let message = format!("{value} is too large, the most is {most}");
+            self.error(path, message, None);
         }
     }
 
@@ -250,6 +249,19 @@ impl<'s> Checker<'s> {
 
 fn text<'s>(schema: &'s Json, key: &str) -> Option<&'s str> {
     schema.get(key).and_then(Json::as_str)
+}
+
+/// Returns the largest number of a derived integer format, which names no maximum beside it.
+fn largest(format: &str) -> Option<f64> {
+    match format {
+        "int8" => Some(i8::MAX.into()),
+        "int16" => Some(i16::MAX.into()),
+        "int32" => Some(i32::MAX.into()),
+        "uint8" => Some(u8::MAX.into()),
+        "uint16" => Some(u16::MAX.into()),
+        "uint32" => Some(u32::MAX.into()),
+        _ => None,
+    }
 }
 
 fn array<'s>(schema: &'s Json, key: &str) -> &'s [Json] {

@@ -38,8 +38,8 @@ pub(super) fn unknown(kind: Kind, name: &str, registry: &Registry) -> (String, S
     if let Some((from, all, _)) = READY_MADE.iter().find(|(.., types)| types.contains(&name)) {
         let message = format!("the type {} isn't linked into this program", quote(name));
         let help = format!(
-            "it comes with the crate {from}: register it by `.with({all})`, or name a program that has it \
-             by `--bin PATH`"
+            "it comes with the crate {from}: register it by `.with({all})`, or use a program that has it, \
+             as `squall` does"
         );
         return (message, help);
     }
@@ -49,6 +49,6 @@ pub(super) fn unknown(kind: Kind, name: &str, registry: &Registry) -> (String, S
     };
     let which = format!("{word} types of this program");
     let mut help = did_you_mean(name, &which, registered);
-    help.push_str("; `--bin PATH` names the program that has a type of your own");
+    help.push_str("; a type of your own is known to the program that registers it: use that one");
     (format!("unknown {word} type {}", quote(name)), help)
 }

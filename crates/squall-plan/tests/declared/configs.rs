@@ -36,7 +36,7 @@ error: unknown key `paht`
    |       ^^^^
    = help: did you mean `path`? keys here: path, rate, wait, start, retries
 
-error: -1 is less than the least, 0
+error: -1 is too small, the least is 0
   --> t.yaml:8:13
    |
  8 |       rate: -1
@@ -125,7 +125,7 @@ error: 3 isn't even
  6 |   odd: { type: picky, config: { even: 3 }, inputs: [lines] }
    |                       ^^^^^^
 
-error: invalid value: integer `5000000000`, expected u32
+error: 5000000000 is too large, the most is 4294967295
   --> t.yaml:7:41
    |
  7 |   large: { type: picky, config: { even: 5000000000 }, inputs: [lines] }

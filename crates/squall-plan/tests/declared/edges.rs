@@ -31,7 +31,7 @@ error: unknown bolt type `prase`
    |
  6 |   parse: { type: prase, inputs: [clicks] }
    |                  ^^^^^
-   = help: did you mean `parse`? bolt types of this program: panics, parse, picky, print, tally; `--bin PATH` names the program that has a type of your own
+   = help: did you mean `parse`? bolt types of this program: panics, parse, picky, print, tally; a type of your own is known to the program that registers it: use that one
 
 error: unknown component `pasre`
   --> t.yaml:7:42
@@ -96,7 +96,7 @@ error: the type `kinesis` isn't linked into this program
    |
  4 |   clicks: { type: kinesis }
    |                   ^^^^^^^
-   = help: it comes with the crate squall-kinesis: register it by `.with(squall_kinesis::all)`, or name a program that has it by `--bin PATH`
+   = help: it comes with the crate squall-kinesis: register it by `.with(squall_kinesis::all)`, or use a program that has it, as `squall` does
 
 error: `tally` isn't the type of a spout
   --> t.yaml:5:19
@@ -110,7 +110,7 @@ error: the type `access-log` isn't linked into this program
    |
  7 |   parse: { type: access-log, inputs: [clicks] }
    |                  ^^^^^^^^^^
-   = help: it comes with the crate squall-components: register it by `.with(squall_components::all)`, or name a program that has it by `--bin PATH`
+   = help: it comes with the crate squall-components: register it by `.with(squall_components::all)`, or use a program that has it, as `squall` does
 
 error: `lines` isn't the type of a bolt
   --> t.yaml:8:18
@@ -225,47 +225,6 @@ error: the topology has no spouts
 }
 
 #[test]
-fn bolts_that_no_tuple_reaches_are_warned_of() {
-    file(
-        r"
-name: islands
-spouts:
-  clicks: { type: lines, config: { path: a } }
-bolts:
-  loop: { type: tally, inputs: [clicks, back] }
-  back: { type: tally, inputs: [loop] }
-  lonely: { type: tally }
-  after: { type: tally, inputs: [lonely, ring] }
-  ring: { type: tally, inputs: [after] }
-",
-    )
-    .reports(
-        r"
-warning: nobody feeds `lonely`
-  --> t.yaml:8:3
-   |
- 8 |   lonely: { type: tally }
-   |   ^^^^^^
-   = help: name its `inputs`
-
-warning: no tuple of a spout reaches `after`
-  --> t.yaml:9:3
-   |
- 9 |   after: { type: tally, inputs: [lonely, ring] }
-   |   ^^^^^
-   = help: one of the bolts before it must read a spout
-
-warning: no tuple of a spout reaches `ring`
-   --> t.yaml:10:3
-    |
- 10 |   ring: { type: tally, inputs: [after] }
-    |   ^^^^
-    = help: one of the bolts before it must read a spout
-",
-    );
-}
-
-#[test]
 fn settings_and_parallelism_have_bounds() {
     file(
         r"
@@ -375,61 +334,5 @@ fn a_program_can_check_what_it_built_itself() {
         "error: expected text, found the number 7\n --> spouts.others.config.path\n  = help: in quotes it is text\n\n\
          error: `clicks` has no field `lime`\n --> bolts.count.inputs[0].grouping.fields[0]\n  \
          = help: did you mean `line`? its fields: line\n"
-    );
-}
-
-#[test]
-fn warnings_are_shown_beside_errors_but_not_those_that_an_error_may_cause() {
-    file(
-        r"
-name: both
-spouts:
-  clicks: { type: lines, config: { path: a } }
-bolts:
-  lone: { type: print }
-  behind: { type: print, inputs: [unfed] }
-  unfed: { type: tally }
-  slip: { type: tally, input: [clicks] }
-  after: { type: print, inputs: [slip] }
-  astray: { type: print, inputs: [clcks] }
-",
-    )
-    .reports(
-        r"
-warning: nobody feeds `lone`
-  --> t.yaml:6:3
-   |
- 6 |   lone: { type: print }
-   |   ^^^^
-   = help: name its `inputs`
-
-warning: no tuple of a spout reaches `behind`
-  --> t.yaml:7:3
-   |
- 7 |   behind: { type: print, inputs: [unfed] }
-   |   ^^^^^^
-   = help: one of the bolts before it must read a spout
-
-warning: nobody feeds `unfed`
-  --> t.yaml:8:3
-   |
- 8 |   unfed: { type: tally }
-   |   ^^^^^
-   = help: name its `inputs`
-
-error: unknown key `input`
-  --> t.yaml:9:24
-   |
- 9 |   slip: { type: tally, input: [clicks] }
-   |                        ^^^^^
-   = help: did you mean `inputs`? keys here: type, parallelism, config, inputs, tick, dedicated
-
-error: unknown component `clcks`
-   --> t.yaml:11:35
-    |
- 11 |   astray: { type: print, inputs: [clcks] }
-    |                                   ^^^^^
-    = help: did you mean `clicks`? declared: clicks, lone, behind, unfed, slip, after, astray
-",
     );
 }

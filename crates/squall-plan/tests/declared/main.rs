@@ -7,6 +7,7 @@ mod files;
 mod keys;
 mod merging;
 mod needs;
+mod reach;
 mod readme;
 mod round_trip;
 mod support;
