@@ -65,7 +65,7 @@ impl fmt::Display for MemoryBound {
         let mib = |bytes: u64| ByteSize(bytes.div_ceil(1 << 20).min(u64::MAX >> 20) << 20);
         write!(
             f,
-            "at most {} of tuples: {} on edges, {} pending, {} in ledgers, {} held by windows",
+            "at most {} of tuples: {} on edges, {} pending, {} in ledgers, {} held by bolts",
             mib(self.total_bytes()),
             mib(self.edges_bytes),
             mib(self.pending_bytes),
