@@ -77,6 +77,10 @@ fn the_tutorial_builds_passes_and_runs_as_printed() {
     }
     let tested = cargo(directory.path(), &["test"]).unwrap();
     assert!(tested.contains("2 passed"), "{tested}");
+    assert!(
+        !tested.contains("\"rank\""),
+        "what passes prints nothing: {tested}"
+    );
     for args in [&["run"][..], &["run", "topology.yaml"]] {
         let args = [&["run", "--quiet", "--"], args].concat();
         let printed = cargo(directory.path(), &args).unwrap();

@@ -26,6 +26,6 @@ pub use generate::{FieldKind, Generate, GenerateConfig};
 pub use json::{Json, JsonConfig};
 pub use jsonl::{Jsonl, JsonlConfig};
 pub use lines::{Lines, LinesConfig};
-pub use log::{Log, LogConfig};
+pub use log::{Log, LogConfig, capture_log};
 pub use top::{Top, TopConfig};
 pub use unparsed::OnUnparsed;

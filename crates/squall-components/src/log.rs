@@ -3,9 +3,9 @@
 use std::io::{self, Stdout, Write};
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
-use squall_core::{Bolt, Emitter, Result, Tuple};
+use squall_core::{Bolt, Emitter, Registry, Result, Tuple};
 use tracing::warn;
 
 use crate::json_line::write_line;
@@ -64,6 +64,34 @@ impl<W: Write> Log<W> {
             }
             written => Ok(written?),
         }
+    }
+}
+
+/// Has the ready-made `log` print as tests do: cargo shows it where a test fails, or with `--nocapture`. A
+/// `log` of the program's own is left alone.
+pub fn capture_log(registry: &mut Registry) {
+    let own = schema_for!(LogConfig).to_value();
+    let known = registry.get_bolt("log");
+    if known.is_some_and(|known| *known.config_schema() == own) {
+        registry.bolt("log", |_: LogConfig| Ok(Log::to(Captured)));
+    }
+}
+
+/// Standard output as `print!` writes to it.
+struct Captured;
+
+impl Write for Captured {
+    #[expect(
+        clippy::print_stdout,
+        reason = "only this is captured by the harness of tests"
+    )]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        print!("{}", String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

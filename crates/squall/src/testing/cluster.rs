@@ -66,6 +66,8 @@ impl LocalCluster {
     /// Makes a cluster of the components in `registry`, with seed 1.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
+        #[cfg(feature = "components")]
+        let registry = captured(registry);
         Self {
             registry: Arc::new(registry),
             spawner: Arc::new(TestSpawner::new()),
@@ -226,4 +228,11 @@ impl LocalTopology {
     pub fn failure(&self) -> Option<RunError> {
         self.simulation.failure()
     }
+}
+
+/// What `log` prints belongs to the test, not to whoever runs it.
+#[cfg(feature = "components")]
+fn captured(mut registry: Registry) -> Registry {
+    squall_components::capture_log(&mut registry);
+    registry
 }
