@@ -3,6 +3,7 @@
 mod built;
 mod command;
 mod components;
+mod examples;
 mod graph;
 mod line;
 mod logs;
@@ -47,21 +48,21 @@ pub struct App {
     topologies: Vec<BuiltTopology>,
     commands: Vec<ExtraCommand>,
     about: &'static str,
-    examples: &'static str,
+    examples: Option<&'static str>,
 }
 
 impl App {
     /// Begins a program, with the ready-made components where the feature `components` is on.
     pub fn new() -> Self {
-        let mut app = Self {
+        let app = Self {
             registry: Registry::new(),
             topologies: Vec::new(),
             commands: Vec::new(),
             about: "Runs topologies",
-            examples: line::EXAMPLES,
+            examples: None,
         };
         #[cfg(feature = "components")]
-        squall_components::all(&mut app.registry);
+        let app = app.with(squall_components::all);
         app
     }
 
@@ -137,7 +138,7 @@ impl App {
 
     /// Sets the text at the end of `--help`: examples teach best.
     pub const fn examples(mut self, examples: &'static str) -> Self {
-        self.examples = examples;
+        self.examples = Some(examples);
         self
     }
 

@@ -14,6 +14,7 @@ use crate::app::Program;
 use crate::console;
 
 use describe::{Description, describe_all};
+use field::plain;
 
 /// List the components that topologies can be made of, or show one: its config and output fields
 #[derive(Args, Debug)]
@@ -79,15 +80,22 @@ fn gist(about: &str) -> String {
     gist.trim_end_matches('.').to_owned()
 }
 
+/// Describes one component. Writing to a string can't fail.
 fn show(one: &Description) -> String {
-    let mut text = format!("{} ({})\n\n{}\n", one.name, one.kind, one.about);
+    let mut text = format!("{} ({})\n", one.name, one.kind);
+    if !one.about.is_empty() {
+        writeln!(text, "\n{}", one.about).unwrap_or_default();
+    }
     if !one.config.is_empty() {
         text.push_str("\nCONFIG\n");
         let rows = one.config.iter().map(|field| {
-            let default = match (&field.default, field.required) {
-                (_, true) => "required".to_owned(),
-                (Some(default), false) => format!("default {default}"),
-                (None, false) => "optional".to_owned(),
+            let default = match &field.default {
+                _ if field.required => "required".to_owned(),
+                Some(default) if !field.about.contains("Default:") => {
+                    format!("default {}", plain(default))
+                }
+                // There is none, or it is explained in the text.
+                _ => "optional".to_owned(),
             };
             [
                 format!("  {}", field.name),
@@ -108,7 +116,6 @@ fn show(one: &Description) -> String {
     text.push_str("\nEMITS\n");
     for stream in &one.outputs {
         let fields = stream.fields.join(", ");
-        // Writing to a string can't fail.
         writeln!(text, "  {}: {fields}", stream.stream).unwrap_or_default();
     }
     if one.outputs.is_empty() {

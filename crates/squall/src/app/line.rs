@@ -1,6 +1,7 @@
 //! The command line: which command, with which arguments.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,18 +12,11 @@ use squall_core::Result;
 
 use crate::app::built::BuiltTopology;
 use crate::app::target::{FileArgs, Refusal};
-use crate::app::{App, Program, components, graph, logs, run, schema, validate};
+use crate::app::{App, Program, components, examples, graph, logs, run, schema, validate};
 use crate::console;
 
-/// The end of `--help` where a program has none of its own.
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  run topology.yaml                    run a declared topology until its spouts finish, or Ctrl-C
-  run topology.yaml --for 30s          run it for half a minute
-  run topology.yaml --set bolts.count.parallelism=4
-  validate topology.yaml               say everything that is wrong with it
-  components                           list what topologies can be made of
-  components count                     show one component: config and output fields";
+/// The engine's version. A program of another name says beside it whose version that is.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Wrong usage, or a topology that is invalid: nothing was started.
 const USAGE: u8 = 2;
@@ -80,7 +74,7 @@ fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
 
 /// Parses; where a program has a single topology, its name may be left out.
 fn parse(app: &App, args: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
-    let command = command(app);
+    let command = command(app, name_of(&args));
     if let ([topology], Some(at)) = (app.topologies.as_slice(), name_is_missing(&args)) {
         let mut named = args.clone();
         named.insert(at, topology.name.into());
@@ -103,7 +97,26 @@ fn name_is_missing(args: &[OsString]) -> Option<usize> {
     (next.is_none_or(begins_with_dash) && !next.is_some_and(is_help)).then_some(at)
 }
 
-fn command(app: &App) -> Command {
+/// Returns the name that the program was called by.
+fn name_of(args: &[OsString]) -> String {
+    let name = args.first().and_then(|path| Path::new(path).file_stem());
+    name.map_or_else(
+        || "squall".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn command(app: &App, name: String) -> Command {
+    let version = match name.as_str() {
+        "squall" => VERSION,
+        _ => concat!("(squall ", env!("CARGO_PKG_VERSION"), ")"),
+    };
+    let examples = match app.examples {
+        Some(examples) => examples.to_owned(),
+        None => examples::of(&name, &app.topologies),
+    };
+    // Clap wants a name that lives as long as the program; there is one.
+    let name: &'static str = name.leak();
     let log = Arg::new("log")
         .long("log")
         .value_name("FILTER")
@@ -111,10 +124,10 @@ fn command(app: &App) -> Command {
         .global(true)
         .display_order(1000)
         .help("What to log to stderr: error, warn, info, debug, or by module [default: warn]");
-    let mut command = Command::new("squall")
+    let mut command = Command::new(name)
         .about(app.about)
-        .after_help(app.examples)
-        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(examples)
+        .version(version)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(log)

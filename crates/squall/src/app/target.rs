@@ -25,6 +25,13 @@ pub(super) struct FileArgs {
     sets: Vec<(String, String)>,
 }
 
+impl FileArgs {
+    /// Iterates over the files, each laid over those before it.
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.file.iter().chain(&self.overlays)
+    }
+}
+
 /// Why nothing was started: exit status 2.
 #[derive(Debug, Error)]
 pub(super) enum Refusal {
@@ -55,6 +62,16 @@ pub(super) fn find(matches: &ArgMatches, program: &Program) -> Result<Declared> 
     Ok(declared)
 }
 
+/// Says where the topology of [`find`] was declared: its files, or that it is the program's own.
+pub(super) fn origin(matches: &ArgMatches) -> Result<String> {
+    if matches.subcommand().is_some() {
+        return Ok("this program".to_owned());
+    }
+    let args = FileArgs::from_arg_matches(matches)?;
+    let files = args.paths().map(|path| path.display().to_string());
+    Ok(files.collect::<Vec<_>>().join(" + "))
+}
+
 /// Returns the matches that hold a command's own options.
 pub(super) fn options(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, matches)| matches)
@@ -79,7 +96,7 @@ fn build(name: &str, matches: &ArgMatches, program: &Program) -> Result<Declared
 
 fn read(args: &FileArgs, program: &Program) -> Result<Declared> {
     let mut files = Vec::new();
-    for path in args.file.iter().chain(&args.overlays) {
+    for path in args.paths() {
         let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
             path: path.clone(),
             source,

@@ -20,7 +20,8 @@ pub(super) fn validate(matches: &ArgMatches, program: &Program) -> Result<ExitCo
     let bolts = spec.bolts.values().map(|bolt| bolt.parallelism);
     let n_tasks = spouts.chain(bolts).map(|n| u64::from(n.get())).sum();
     console::say(format_args!(
-        "{}: valid; {}, {}, {}",
+        "{}: valid; topology {}, {}, {}, {}",
+        target::origin(matches)?,
         spec.name,
         counted(spec.spouts.len() as u64, "spout"),
         counted(spec.bolts.len() as u64, "bolt"),

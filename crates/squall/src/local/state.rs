@@ -16,9 +16,19 @@ const DEFAULT_DIRECTORY: &str = ".squall";
 /// A state file that can't be used.
 #[derive(Debug, Error)]
 pub enum StateError {
+    /// Another process has it open.
+    #[error(
+        "{} is in use by another run of this topology: stop that one first, or give this one a directory of \
+         its own by `--state DIR`, where it begins afresh",
+        .path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// It can't be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
     /// It can't be read.
     #[error(transparent)]
     Read(#[from] StoreError),
@@ -30,6 +40,15 @@ pub enum StateError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<OpenError> for StateError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::InUse { path } => Self::InUse { path },
+            other => Self::Open(other),
+        }
+    }
 }
 
 /// The state file of one topology: `<directory>/<topology>.redb`.
@@ -61,7 +80,7 @@ impl StateFile {
     /// Removes the file, if there is one and no other process uses it. Blocks.
     ///
     /// # Errors
-    /// [`StateError::Open`] when another process has it open, [`StateError::Remove`].
+    /// [`StateError::InUse`], [`StateError::Open`], [`StateError::Remove`].
     pub fn remove(&self) -> Result<(), StateError> {
         if !self.exists() {
             return Ok(());
@@ -77,7 +96,7 @@ impl StateFile {
     /// call it outside of `tokio`.
     ///
     /// # Errors
-    /// [`StateError::Open`] when another process has it open or it is damaged, [`StateError::Read`].
+    /// [`StateError::InUse`], [`StateError::Open`] when it is damaged, [`StateError::Read`].
     pub fn resume(&self, tokio: &Handle) -> Result<BTreeSet<String>, StateError> {
         if !self.exists() {
             return Ok(BTreeSet::new());
@@ -89,9 +108,9 @@ impl StateFile {
         })
     }
 
-    async fn store(&self) -> Result<&FileStore, OpenError> {
+    async fn store(&self) -> Result<&FileStore, StateError> {
         let path = self.path.clone();
-        let open = || async { FileStore::open(path) };
+        let open = || async { Ok(FileStore::open(path)?) };
         self.store.get_or_try_init(open).await
     }
 
@@ -159,7 +178,7 @@ mod tests {
             .block_on(first.commit(Fence::default(), writes))
             .unwrap();
         let in_use = state().remove().unwrap_err().to_string();
-        assert!(in_use.contains("open in another process"), "{in_use}");
+        assert!(in_use.contains("`--state DIR`"), "{in_use}");
         drop(first);
 
         let found = state().resume(tokio.handle()).unwrap();

@@ -48,9 +48,24 @@ fn collect(root: &Json, schema: &Json, prefix: &str, depth: usize, fields: &mut 
                 .get("default")
                 .filter(|default| !default.is_null())
                 .cloned(),
-            about: about.and_then(Json::as_str).unwrap_or_default().to_owned(),
+            about: without_default(about.and_then(Json::as_str).unwrap_or_default()),
             name,
         });
+    }
+}
+
+/// Cuts off a last sentence that names the default, which is shown beside the field; one that explains it
+/// (`Default: …`) stays.
+fn without_default(about: &str) -> String {
+    let last = about.rsplit_once("Default");
+    let is_shown = last
+        .and_then(|(_, rest)| rest.trim().strip_suffix('.'))
+        .is_some_and(|value| {
+            !value.contains(|c: char| c.is_whitespace() || matches!(c, ':' | ';' | ','))
+        });
+    match last {
+        Some((before, _)) if is_shown => before.trim_end().to_owned(),
+        _ => about.to_owned(),
     }
 }
 
@@ -126,7 +141,8 @@ fn variant_name(branch: &Json) -> String {
     key.map_or_else(|| "any".to_owned(), |(key, _)| format!("{key}: …"))
 }
 
-fn plain(value: &Json) -> String {
+/// Writes a value as it stands in a topology file.
+pub(super) fn plain(value: &Json) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
@@ -241,6 +257,27 @@ mod tests {
         );
         assert_eq!(fields[0].about, "Where from.");
         assert_eq!(fields[1].default, Some(json!("0s")));
+    }
+
+    #[test]
+    fn a_default_is_said_once() {
+        let cases = [
+            ("How many. Default 1000.", "How many."),
+            ("What it is. Default\n`reject`.", "What it is."),
+            ("Default 1s.", ""),
+            (
+                "The key. Default: those of the input.",
+                "The key. Default: those of the input.",
+            ),
+            (
+                "Whether. Default false: they outlive it.",
+                "Whether. Default false: they outlive it.",
+            ),
+            ("No end.", "No end."),
+        ];
+        for (about, expected) in cases {
+            assert_eq!(without_default(about), expected);
+        }
     }
 
     #[test]
