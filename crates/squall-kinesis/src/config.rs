@@ -85,6 +85,10 @@ pub struct KinesisConfig {
     /// 60s.
     #[serde(default = "millis::<60000>")]
     pub max_uncheckpointed_for: HumanDuration,
+    /// How long the end of the spout waits for the last checkpoints to be saved; a task that isn't done
+    /// by then leaves it, and what it could not save comes again. At most 60s. Default 5s.
+    #[serde(default = "millis::<5000>")]
+    pub close_timeout: HumanDuration,
     /// What is kept in flight and how it is retried.
     #[serde(default)]
     pub replay: ReplayConfig,
@@ -131,6 +135,7 @@ impl KinesisConfig {
             checkpoint_interval: millis::<1000>(),
             max_uncheckpointed: count::<100_000>(),
             max_uncheckpointed_for: millis::<60_000>(),
+            close_timeout: millis::<5000>(),
             replay: ReplayConfig::default(),
         }
     }
@@ -195,6 +200,10 @@ impl KinesisConfig {
             let mistake = format!("{key}: it is below 100ms");
             check(interval.0 >= Duration::from_millis(100), &mistake);
         }
+        check(
+            self.close_timeout <= HumanDuration(Limits::MAX_CLOSE),
+            "close_timeout: it is above 60s; other tasks wait for the end of this one",
+        );
         if let Err(error) = Resolved::of(&self.initial_position) {
             mistakes.push(error);
         }

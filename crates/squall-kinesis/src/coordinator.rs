@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use squall_core::{BoxFuture, Moment, TaskContext};
+use squall_core::{BoxFuture, Moment, StoreError, TaskContext};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
@@ -65,8 +65,8 @@ pub(crate) struct Feed {
     pub(crate) pages: mpsc::Receiver<Fetched>,
 }
 
-/// A wish to stop: answered when everything is saved.
-pub(crate) type Stop = oneshot::Receiver<std::sync::mpsc::SyncSender<()>>;
+/// A wish to stop: answered when everything is saved, or with what keeps it from being so.
+pub(crate) type Stop = oneshot::Receiver<std::sync::mpsc::SyncSender<Result<(), StoreError>>>;
 
 type Listing = BoxFuture<'static, Result<Vec<ShardInfo>, ApiError>>;
 
@@ -124,9 +124,10 @@ impl Coordinator {
             answer = stop => answer,
             () = self.work() => return,
         };
-        self.saver.save().await;
+        let outcome = self.saver.save().await;
         if let Ok(answer) = answer {
-            let answered = answer.try_send(());
+            let saved = outcome.failed.map_or(Ok(()), Err);
+            let answered = answer.try_send(saved);
             tracing::debug!(in_time = answered.is_ok(), "last checkpoints saved");
         }
     }

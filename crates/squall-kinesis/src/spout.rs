@@ -11,7 +11,6 @@ mod running;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::task::Waker;
-use std::time::Duration;
 
 use squall_core::replay::Pending;
 use squall_core::{
@@ -34,8 +33,6 @@ use crate::state::StateStore;
 
 /// The most shards that wait for the spout to take them; more are offered again a second later.
 const MAX_NEW_SHARDS: usize = 256;
-/// How long `close` waits for the last checkpoints.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads a Kinesis stream; see [`KinesisConfig`] and the crate's page.
 pub struct KinesisSpout {
@@ -208,18 +205,30 @@ impl Spout for KinesisSpout {
         }
     }
 
-    /// Saves the last checkpoints, for five seconds at most.
+    /// Saves the last checkpoints, for `close_timeout` at most.
     fn close(&mut self) {
         let Some(running) = self.running.take() else {
             return;
         };
         let (answer, answered) = sync_channel(1);
-        let asked = running.stop.send(answer).is_ok();
-        let answer = asked.then(|| answered.recv_timeout(CLOSE_TIMEOUT));
-        // A coordinator that goes without an answer had nothing to save.
-        if let Some(Err(RecvTimeoutError::Timeout)) = answer {
-            tracing::warn!("the last checkpoints could not be saved: some records will come again");
+        if running.stop.send(answer).is_err() {
+            // The coordinator has gone before, and told why.
+            return;
         }
+        let patience = self.config.close_timeout;
+        let why = match answered.recv_timeout(patience.0) {
+            // One that goes without an answer had nothing to save.
+            Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(RecvTimeoutError::Timeout) => {
+                format!("the checkpoint store has not answered within close_timeout ({patience})")
+            }
+        };
+        let n_records = running.feeds.n_uncheckpointed();
+        tracing::warn!(
+            target: "squall_kinesis", stream = %running.stream, n_records, error = %why,
+            "the last checkpoints are not saved: records that are done will come again"
+        );
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use squall_core::{CheckpointStore, Fence, StoreError, Write};
+use squall_core::{CheckpointStore, Entry, Fence, StoreError, Write};
 use thiserror::Error;
+use tokio::time::timeout;
 
 use crate::api::{ShardId, ShardInfo};
 use crate::checkpoint::{Checkpoint, FormatError, Keys, Part, ShardState, StreamState};
@@ -42,7 +44,11 @@ pub(crate) enum StateError {
     Format { key: String, source: FormatError },
 }
 
-/// The place of one stream's state.
+/// How long an operation of the checkpoint store may take. A longer one counts as failed, though it may
+/// have been done, or be done yet.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The place of one stream's state. No operation takes longer than ten seconds.
 #[derive(Clone)]
 pub(crate) struct StateStore {
     pub(crate) store: Arc<dyn CheckpointStore>,
@@ -53,7 +59,8 @@ impl StateStore {
     /// Reads everything. An error is no empty state.
     pub(crate) async fn load(&self) -> Result<Stored, StateError> {
         let mut stored = Stored::default();
-        for (key, entry) in self.store.list(self.keys.prefix()).await? {
+        let listing = self.store.list(self.keys.prefix());
+        for (key, entry) in in_time("a listing", listing).await? {
             let part = self.keys.part(&key);
             let damaged = |source| StateError::Format { key, source };
             match part {
@@ -140,8 +147,22 @@ impl StateStore {
             expected: Some(version),
             value: None,
         };
-        self.store.commit(fence, vec![write]).await?;
+        self.commit(fence, vec![write]).await?;
         Ok(())
+    }
+
+    /// Writes all or nothing; after [`StoreError::Unavailable`] nobody knows which.
+    pub(crate) async fn commit(
+        &self,
+        fence: Fence,
+        writes: Vec<Write>,
+    ) -> Result<Vec<u64>, StoreError> {
+        in_time("a commit", self.store.commit(fence, writes)).await
+    }
+
+    /// Reads one key.
+    pub(crate) async fn load_key(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        in_time("a load", self.store.load(key)).await
     }
 
     fn stream_write(
@@ -180,7 +201,7 @@ impl StateStore {
 
     /// The least fence: the shard may belong to another task, whose own fence must not be lower.
     async fn commit_unless_there(&self, writes: Vec<Write>) -> Result<(), StateError> {
-        match self.store.commit(Fence::default(), writes).await {
+        match self.commit(Fence::default(), writes).await {
             Ok(_) | Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -198,21 +219,33 @@ pub async fn forget(
     stream: &str,
 ) -> Result<usize, StoreError> {
     let keys = Keys::new(application, stream);
-    let mut found = store.list(keys.prefix()).await?;
+    let mut found = in_time("a listing", store.list(keys.prefix())).await?;
     found.retain(|(key, _)| keys.part(key).is_some());
     let fence = found.iter().map(|(_, entry)| entry.fence).max();
     let fence = fence.unwrap_or_default();
     let of_shard = |(key, _): &&(String, _)| matches!(keys.part(key), Some(Part::Shard(_)));
     let n_shards = found.iter().filter(of_shard).count();
-    let delete = |(key, entry): &(String, squall_core::Entry)| Write {
+    let delete = |(key, entry): &(String, Entry)| Write {
         key: key.clone(),
         expected: Some(entry.version),
         value: None,
     };
     for part in found.chunks(squall_core::MAX_WRITES_PER_COMMIT) {
-        store
-            .commit(fence, part.iter().map(delete).collect())
-            .await?;
+        let writes = part.iter().map(delete).collect();
+        in_time("a commit", store.commit(fence, writes)).await?;
     }
     Ok(n_shards)
+}
+
+async fn in_time<T>(
+    what: &str,
+    operation: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let silent = |_| {
+        let reason = format!("{what} had no answer within {}s", STORE_TIMEOUT.as_secs());
+        Err(StoreError::Unavailable(reason))
+    };
+    timeout(STORE_TIMEOUT, operation)
+        .await
+        .unwrap_or_else(silent)
 }

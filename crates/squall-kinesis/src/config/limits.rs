@@ -21,6 +21,9 @@ impl Limits {
     /// Five reads a second are all that a shard allows.
     pub(crate) const MIN_INTERVAL: Duration = Duration::from_millis(200);
 
+    /// The longest wait at the end of a task.
+    pub(crate) const MAX_CLOSE: Duration = Duration::from_secs(60);
+
     pub(crate) fn of(config: &KinesisConfig) -> Self {
         let share = Duration::from_secs(1) / config.reads_per_sec.get();
         let least = share.max(Self::MIN_INTERVAL);

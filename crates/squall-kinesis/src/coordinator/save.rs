@@ -6,20 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use squall_core::{Clock, Fence, StoreError, Write};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::api::ShardId;
 use crate::checkpoint::{Checkpoint, ShardState};
 use crate::problem::{Problem, Reporter};
 use crate::shard::Shared;
 use crate::state::StateStore;
-
-/// A store that says nothing for so long is as good as unavailable.
-const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The running shards of a task, as far as saving goes.
 pub(crate) struct Saver {
@@ -50,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) overtaken: Vec<ShardId>,
     /// Shards that a newer copy of a task owns: not ours any more.
     pub(crate) fenced: Vec<ShardId>,
+    /// What kept some from being saved.
+    pub(crate) failed: Option<StoreError>,
     /// The shards whose checkpoints were saved, with their new versions.
     pub(crate) saved: Vec<(ShardId, ShardState, u64)>,
 }
@@ -142,6 +139,7 @@ impl Saver {
                     if self.resolve(&key, &mut outcome).await => {}
                 Err(error) => {
                     self.reporter.store_failed(Problem::StateUnwritable, &error);
+                    outcome.failed = Some(error);
                     return outcome;
                 }
             }
@@ -201,9 +199,7 @@ impl Saver {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
-        let commit = self.state.store.commit(self.fence, writes);
-        let silent = |_| Err(StoreError::Unavailable("no answer in time".to_owned()));
-        timeout(STORE_TIMEOUT, commit).await.unwrap_or_else(silent)
+        self.state.commit(self.fence, writes).await
     }
 
     fn succeeded(&mut self, due: Vec<Due>, versions: &[u64], outcome: &mut Outcome) {
@@ -236,7 +232,7 @@ impl Saver {
 
     /// Finds out whose write a refused one met. True when the rest can be tried again.
     async fn resolve(&mut self, key: &str, outcome: &mut Outcome) -> bool {
-        let Ok(found) = self.state.store.load(key).await else {
+        let Ok(found) = self.state.load_key(key).await else {
             return false;
         };
         let mut running = self.shards.iter_mut();

@@ -85,9 +85,16 @@ impl Progress {
         at_end && self.emitted_all && self.tracker.n_pending() == 0
     }
 
+    /// Returns how many records are done and not covered by a save.
+    pub(crate) fn n_uncheckpointed(&self) -> u64 {
+        self.tracker
+            .n_below_checkpoint()
+            .saturating_sub(self.n_saved)
+    }
+
     /// Tells whether so much is done and not saved that the shard has to pause.
     pub(crate) fn is_stale(&self, limits: SaveLimits, now: Moment) -> bool {
-        let n_unsaved = self.tracker.n_below_checkpoint() - self.n_saved;
+        let n_unsaved = self.n_uncheckpointed();
         let late = n_unsaved > 0 && now.since(self.saved_at) > limits.max_time;
         late || n_unsaved >= limits.max_records
     }

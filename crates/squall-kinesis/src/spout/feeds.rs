@@ -142,6 +142,12 @@ impl Feeds {
         self.feeds.is_empty()
     }
 
+    /// Returns how many records are done and not saved.
+    pub(super) fn n_uncheckpointed(&self) -> u64 {
+        let of = |open: &Open| open.feed.shard.lock().n_uncheckpointed();
+        self.feeds.values().map(of).sum()
+    }
+
     /// Adds one to a counter of a shard.
     pub(super) fn count(&self, id: FeedId, which: impl FnOnce(&ShardMetrics) -> &Metric) {
         if let Some(open) = self.feeds.get(&id) {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
 
 use squall_core::replay::{Decision, Pending};
 use squall_core::{
-    Activity, ComponentError, EmitError, Failure, MessageId, Moment, Result, SpoutEmitter, Str,
-    TaskContext,
+    Activity, ComponentError, EmitError, Failure, MessageId, Moment, Result, SpoutEmitter,
+    StoreError, Str, TaskContext,
 };
 use tokio::sync::oneshot;
 
@@ -30,7 +31,7 @@ pub(super) struct Running {
     pub(super) feeds: Feeds,
     pub(super) signals: Arc<Signals>,
     pub(super) reporter: Arc<Reporter>,
-    pub(super) stop: oneshot::Sender<std::sync::mpsc::SyncSender<()>>,
+    pub(super) stop: oneshot::Sender<SyncSender<Result<(), StoreError>>>,
 }
 
 impl Running {

@@ -1,5 +1,6 @@
 //! A store that fails when it is told to.
 
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
@@ -15,28 +16,53 @@ pub(crate) struct Flaky {
     pub(crate) no_writes: AtomicBool,
     /// Writes are done, but so many answers are lost.
     pub(crate) lost_answers: AtomicUsize,
+    /// Nothing is done and nothing is answered, ever.
+    pub(crate) hangs: AtomicBool,
+    /// How often it was asked for anything.
+    pub(crate) n_calls: AtomicUsize,
 }
 
 fn unavailable() -> StoreError {
     StoreError::Unavailable("told to fail".to_owned())
 }
 
+impl Flaky {
+    pub(crate) fn set(switch: &AtomicBool, on: bool) {
+        switch.store(on, Ordering::SeqCst);
+    }
+
+    pub(crate) fn n_calls(&self) -> usize {
+        self.n_calls.load(Ordering::SeqCst)
+    }
+
+    async fn admit(&self, refuses: &AtomicBool) -> Result<(), StoreError> {
+        self.n_calls.fetch_add(1, Ordering::SeqCst);
+        if self.hangs.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
+        if refuses.load(Ordering::SeqCst) {
+            return Err(unavailable());
+        }
+        Ok(())
+    }
+}
+
 impl CheckpointStore for Flaky {
     fn load<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
-        if self.no_reads.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(unavailable()) });
-        }
-        self.inner.load(key)
+        Box::pin(async move {
+            self.admit(&self.no_reads).await?;
+            self.inner.load(key).await
+        })
     }
 
     fn list<'a>(
         &'a self,
         prefix: &'a str,
     ) -> BoxFuture<'a, Result<Vec<(String, Entry)>, StoreError>> {
-        if self.no_reads.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(unavailable()) });
-        }
-        self.inner.list(prefix)
+        Box::pin(async move {
+            self.admit(&self.no_reads).await?;
+            self.inner.list(prefix).await
+        })
     }
 
     fn commit(
@@ -45,9 +71,7 @@ impl CheckpointStore for Flaky {
         writes: Vec<Write>,
     ) -> BoxFuture<'_, Result<Vec<u64>, StoreError>> {
         Box::pin(async move {
-            if self.no_writes.load(Ordering::SeqCst) {
-                return Err(unavailable());
-            }
+            self.admit(&self.no_writes).await?;
             let done = self.inner.commit(fence, writes).await;
             let lost = |n: usize| n.checked_sub(1);
             match self
