@@ -28,7 +28,9 @@ const SHARED_BYTES: [&str; 7] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed={FOLDER}");
+    for file in FILES {
+        println!("cargo:rerun-if-changed={FOLDER}/{file}");
+    }
     let descriptors = protox::compile(FILES, [FOLDER])?;
     let mut builder = tonic_prost_build::configure()
         // No `connect`: a client is made from a channel that has its deadlines and bounds set.

@@ -1,10 +1,10 @@
 //! Between workers of one topology. What a frame's payload means, only `squall-transport` knows.
 
 use prost::bytes::Bytes;
-use squall_core::engine::WorkerIdx;
+use squall_core::engine::{ComponentIdx, EdgeId, WorkerIdx};
 use squall_core::{Fence, TaskId, TopologyId};
 
-use crate::bounds::{MAX_FRAME_BYTES, MAX_TASKS};
+use crate::bounds::{MAX_COMPONENTS, MAX_FRAME_BYTES, MAX_TASKS};
 use crate::check;
 use crate::fence;
 use crate::field::{At, FieldError};
@@ -65,19 +65,19 @@ pub struct Frame {
 pub struct DataReply {
     /// In the first message, and in no other.
     pub welcome: Option<LinkWelcome>,
-    /// Every frame up to this one is queued at the tasks that it is for.
-    pub confirmed: u64,
-    /// What may be sent. A task may stand there twice: the larger number counts.
-    pub credits: Vec<Credit>,
+    /// How much the sender may have waiting at each edge, in bytes. In the first message; 0 in others.
+    pub window_bytes: u64,
+    /// What is queued at its readers. An edge may stand there twice: the larger number counts.
+    pub queued: Vec<Queued>,
 }
 
-/// What one task of the receiver lets one sender send.
+/// How much of what was sent over one edge is queued at its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Credit {
-    /// The receiving task.
-    pub task: TaskId,
-    /// How many bytes in all since the stream began.
-    pub granted_bytes: u64,
+pub struct Queued {
+    /// The edge.
+    pub edge: EdgeId,
+    /// How many of its sections since the stream began.
+    pub n_sections: u64,
 }
 
 /// From the receiver of acks.
@@ -217,8 +217,8 @@ impl TryFrom<wire::DataReply> for DataReply {
     fn try_from(wire: wire::DataReply) -> Result<Self, FieldError> {
         Ok(Self {
             welcome: welcome(wire.welcome)?,
-            confirmed: wire.confirmed,
-            credits: check::list("credits", wire.credits, 0..=MAX_TASKS as usize)?,
+            window_bytes: wire.window_bytes,
+            queued: check::list("queued", wire.queued, 0..=MAX_TASKS as usize)?,
         })
     }
 }
@@ -227,28 +227,35 @@ impl From<DataReply> for wire::DataReply {
     fn from(reply: DataReply) -> Self {
         Self {
             welcome: reply.welcome.map(Into::into),
-            confirmed: reply.confirmed,
-            credits: reply.credits.into_iter().map(Into::into).collect(),
+            window_bytes: reply.window_bytes,
+            queued: reply.queued.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl TryFrom<wire::Credit> for Credit {
+impl TryFrom<wire::QueuedSections> for Queued {
     type Error = FieldError;
 
-    fn try_from(wire: wire::Credit) -> Result<Self, FieldError> {
+    fn try_from(wire: wire::QueuedSections) -> Result<Self, FieldError> {
+        let max_emitter = u32::try_from(MAX_COMPONENTS).unwrap_or(u32::MAX) - 1;
+        let emitter = check::number("emitter_idx", wire.emitter_idx, 0..=max_emitter)?;
+        let reader = check::number("task_id", wire.task_id, 0..=MAX_TASKS - 1)?;
         Ok(Self {
-            task: check::number("task_id", wire.task_id, 0..=MAX_TASKS - 1).map(TaskId)?,
-            granted_bytes: wire.granted_bytes,
+            edge: EdgeId {
+                emitter: ComponentIdx(emitter),
+                reader: TaskId(reader),
+            },
+            n_sections: wire.n_sections,
         })
     }
 }
 
-impl From<Credit> for wire::Credit {
-    fn from(credit: Credit) -> Self {
+impl From<Queued> for wire::QueuedSections {
+    fn from(queued: Queued) -> Self {
         Self {
-            task_id: credit.task.0,
-            granted_bytes: credit.granted_bytes,
+            emitter_idx: queued.edge.emitter.0,
+            task_id: queued.edge.reader.0,
+            n_sections: queued.n_sections,
         }
     }
 }

@@ -39,9 +39,9 @@ pub use coordination::{
     Resources, SupervisorHello, SupervisorOrder, SupervisorReport, SupervisorStatus, TopologyOrder,
 };
 pub use counters::{ComponentCounters, Counters, Failed, Latency};
-pub use exchange::{AckReply, Credit, DataReply, Frame, LinkHello, LinkMessage, LinkWelcome};
+pub use exchange::{AckReply, DataReply, Frame, LinkHello, LinkMessage, LinkWelcome, Queued};
 pub use field::FieldError;
-pub use handshake::{BinaryNeeds, GlibcVersion, Handshake};
+pub use handshake::{Agreed, BinaryNeeds, GlibcVersion, Handshake, Mismatch, agree, runs_on};
 pub use hash::{ClusterId, Cookie, Sha256};
 pub use local::{Launch, LaunchError, WorkerHello, WorkerOrder, WorkerReport, WorkerStatus};
 pub use names::{TopologyName, supervisor_id};

@@ -30,8 +30,9 @@ pub const MAX_WORKER_ORDER_BYTES: usize = 8 << 20;
 pub const MAX_LAUNCH_BYTES: usize = 16 << 20;
 /// The largest message of the `Checkpoints` service, in bytes: of full writes, each with its framing.
 pub const MAX_CHECKPOINTS_BYTES: usize = 2 * MAX_COMMIT_BYTES;
-/// The largest message of the `Exchange` service, in bytes.
-pub const MAX_EXCHANGE_BYTES: usize = MAX_FRAME_BYTES + REST_BYTES;
+/// The largest message of the `Exchange` service, in bytes: a frame, or what is queued at each of the tasks that
+/// a topology may have.
+pub const MAX_EXCHANGE_BYTES: usize = 2 * MAX_FRAME_BYTES;
 
 /// Streams of one connection to nimbus at the same time. A supervisor needs one and its fetches, a worker
 /// one call at a time, the command line a few.
@@ -58,11 +59,11 @@ pub const MAX_HEADER_BYTES: u32 = 16 << 10;
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the answer to that may take before the connection is given up.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same between workers: how soon a link notices a silent partition. Shorter than the bound on a hanging
-/// worker, so that tuples are known to be lost before their time-out.
-pub const LINK_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
+/// The same between workers: a link notices a silent partition within 5 s. Shorter than the bound on a
+/// hanging worker, so that tuples are known to be lost before their time-out.
+pub const LINK_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the answer may take there.
-pub const LINK_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const LINK_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The window of a stream and of a connection between workers, in bytes: what may be on the way unread.
 pub const LINK_WINDOW_BYTES: u32 = 4 << 20;
 
