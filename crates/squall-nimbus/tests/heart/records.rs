@@ -1,0 +1,107 @@
+//! What stands in the store: a nimbus of tomorrow has to read it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use squall_nimbus::records::{changes, desired_from};
+
+use crate::world::World;
+
+fn texts(world: &World) -> BTreeMap<String, String> {
+    let entries = world.store.iter();
+    let text = |value: &Bytes| String::from_utf8(value.to_vec()).unwrap();
+    entries
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
+}
+
+#[test]
+fn entries_look_as_they_always_have() {
+    let mut world = World::of(2, 2);
+    world.submit("words", 2, 2).unwrap();
+    world.seconds(6);
+    world.submit("waits", 3, 3).unwrap();
+    world.rebalance("words", 1, &[("count", 3)], false).unwrap();
+    let texts = texts(&world);
+    let expect = |key: &str, expected: &str| assert_eq!(texts[key], expected, "{key}");
+    expect("nimbus/counters", r#"{"last_version":2,"last_topology":2}"#);
+    expect(
+        "nimbus/supervisor/a",
+        r#"{"address":"host-a:6700","slots":[6701,6702],"draining":false,"protocols":[1,1],"engine_version":"0.1.0","target":"x86_64-unknown-linux-gnu","glibc":"2.36","n_cores":1,"memory_bytes":1073741824}"#,
+    );
+    let (sha7, sha8) = ("07".repeat(32), "08".repeat(32));
+    expect(
+        "nimbus/topology/00000000000000000001",
+        &format!(
+            r#"{{"name":"words","n_spec_pieces":1,"spec_sha256":"{sha8}","binary_sha256":"{sha7}","program":null,"submitted_unix_ms":1577836800000}}"#
+        ),
+    );
+    expect(
+        "nimbus/desired/00000000000000000001",
+        r#"{"lifecycle":{"state":"rebalancing","active":true,"wait_ms":10000,"n_workers":1,"parallelism":{"count":3}},"launched":true,"version":1,"n_workers":2,"parallelism":{},"supervisors":["a","b"],"workers":[[[0,6701],1,[[0,1],[2,1],[4,1]]],[[1,6701],1,[[1,1],[3,1],[5,1]]]]}"#,
+    );
+    expect(
+        "nimbus/desired/00000000000000000002",
+        r#"{"lifecycle":{"state":"active"},"launched":false,"version":2,"n_workers":3,"parallelism":{},"supervisors":["a","b"],"workers":[[[0,6702],2,[[0,1],[3,1],[6,1]]],[[1,6702],2,[[1,1],[4,1],[7,1]]],[null,0,[[2,1],[5,1],[8,1]]]]}"#,
+    );
+    assert!(
+        texts["nimbus/spec/00000000000000000001/0"]
+            .starts_with(r#"{"name":"words","settings":{"workers":1,"#)
+    );
+    assert_eq!(texts.len(), 9);
+}
+
+#[test]
+fn a_broken_or_newer_entry_is_named() {
+    let mut world = World::of(1, 1);
+    world.submit("words", 1, 1).unwrap();
+    let desired = "nimbus/desired/00000000000000000001";
+    let broken = |change: &dyn Fn(&mut BTreeMap<String, Bytes>)| {
+        let mut entries = world.store.clone();
+        change(&mut entries);
+        desired_from(entries).unwrap_err().to_string()
+    };
+    let missing = broken(&|entries| drop(entries.remove(desired)));
+    assert!(missing.starts_with(&format!(
+        "the entry `{desired}` of the cluster store can't be read: it is missing"
+    )));
+    let newer = broken(&|entries| {
+        let row = String::from_utf8(entries[desired].to_vec()).unwrap();
+        let newer = row.replacen('{', r#"{"colour":"blue","#, 1);
+        entries.insert(desired.to_owned(), newer.into());
+    });
+    assert!(
+        newer.contains("unknown field `colour`") && newer.contains("newer nimbus"),
+        "{newer}"
+    );
+    let torn = broken(&|entries| drop(entries.remove("nimbus/spec/00000000000000000001/0")));
+    assert!(torn.contains("nimbus/spec/"), "{torn}");
+}
+
+#[test]
+fn nothing_is_written_where_nothing_changes() {
+    let mut world = World::of(2, 2);
+    world.submit("words", 2, 2).unwrap();
+    world.seconds(6);
+    let before = world.desired.clone();
+    world.seconds(30);
+    assert!(changes(&before, &world.desired).is_empty());
+}
+
+#[test]
+fn very_many_changes_are_written_in_batches_that_fit() {
+    let mut world = World::of(20, 64);
+    for n in 0..40 {
+        world.submit(&format!("t{n}"), 30, 200).unwrap();
+    }
+    let empty = squall_nimbus::heart::Desired::default();
+    let batches = changes(&empty, &world.desired);
+    let size = |batch: &Vec<(String, Option<Bytes>)>| -> usize {
+        batch
+            .iter()
+            .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
+            .sum()
+    };
+    assert!(batches.len() > 1 || size(&batches[0]) <= 1 << 19);
+    assert!(batches.iter().all(|batch| size(batch) <= 1 << 20));
+}
