@@ -21,7 +21,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "roles",
-        &["squall-nimbus", "squall-supervisor", "squall-worker"],
+        &[
+            "squall-nimbus",
+            "squall-supervisor",
+            "squall-worker",
+            "squall-client",
+        ],
     ),
     ("connectors", &["squall-components", "squall-kinesis"]),
     ("façade", &["squall"]),
@@ -36,6 +41,8 @@ const TOPOLOGIES: &str = "topologies/*";
 
 /// Crates that see less than all that is below them.
 const SEES_ONLY: &[(&str, &[&str])] = &[
+    // For the limits that it sets and the words of a handshake.
+    ("squall-daemon", &["squall-core", "squall-proto"]),
     ("squall-components", &["squall-core", "squall-window"]),
     ("squall-kinesis", &["squall-core", "squall-window"]),
     (
