@@ -1,25 +1,24 @@
 //! Checkpoints of a whole cluster: the contract of [`squall_core::CheckpointStore`] on a cluster store.
 
+mod many;
+
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
 
-use crate::cluster::{ClusterError, ClusterStore, LeaderEpoch, Outcome, Stored, Txn, list_all};
-use crate::commit::{apply, check_bounds, check_write};
+use crate::cluster::{ClusterError, ClusterStore, LeaderEpoch, Stored, list_all};
 
 /// Where checkpoints stand among the keys of the cluster.
 const PREFIX: &str = "checkpoint/";
 /// The most checkpoints of one listing.
 const MAX_LISTED: usize = 100_000;
-/// How often a commit is tried again when somebody else has written between its reading and its writing.
-const MAX_TRIES: usize = 16;
 
 /// Keeps the checkpoints of all topologies in a cluster store, under the epoch of the nimbus that leads.
 ///
 /// A commit reads the entries that it names, compares fences and versions, and writes on condition that
-/// none of them has changed since. Commits of many workers that wait together become durable together where
-/// the store does that. What a commit holds is bounded as a [`Txn`] is: with
+/// none of them has changed since. Those of many workers share transactions
+/// ([`ClusterCheckpoints::commit_many`]). What a commit holds is bounded as a [`Txn`] is: with
 /// [`crate::cluster::MAX_TXN_BYTES`], below what the contract would allow.
 #[derive(Clone)]
 pub struct ClusterCheckpoints {
@@ -37,41 +36,21 @@ impl ClusterCheckpoints {
         }
     }
 
-    async fn commit_once(
+    /// Reads a page of the entries whose keys start with `prefix`, beginning behind the key `after`; tells
+    /// whether there are more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn page(
         &self,
-        fence: Fence,
-        writes: &[Write],
-    ) -> Result<Option<Vec<u64>>, StoreError> {
-        let keys = writes.iter().map(|write| stored_under(&write.key));
-        let stored = self.store.get_many(keys.collect()).await;
-        let stored = stored.map_err(unavailable)?;
-        for (write, stored) in writes.iter().zip(&stored) {
-            let found = stored.as_ref().map(entry).transpose()?;
-            check_write(
-                found.map(|entry| (entry.version, entry.fence)),
-                fence,
-                write,
-            )?;
-        }
-        let mut txn = Txn::new(self.leader_epoch);
-        let mut versions = Vec::with_capacity(writes.len());
-        for (write, stored) in writes.iter().zip(stored) {
-            let (key, entry) = apply(fence, write.clone());
-            let key = stored_under(&key);
-            txn = txn.expect(key.clone(), stored.map(|stored| stored.revision));
-            versions.push(entry.as_ref().map_or(0, |entry| entry.version));
-            txn = match entry {
-                Some(entry) => txn.put(key, row(&entry)),
-                None => txn.delete(key),
-            };
-        }
-        match self.store.commit(txn).await.map_err(unavailable)? {
-            Outcome::Committed { .. } => Ok(Some(versions)),
-            Outcome::Conflict { .. } => Ok(None),
-            Outcome::StaleLeader { .. } => Err(StoreError::Unavailable(
-                "another nimbus leads the cluster now".to_owned(),
-            )),
-        }
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<(Vec<(String, Entry)>, bool), StoreError> {
+        let (prefix, after) = (stored_under(prefix), after.map(stored_under));
+        let page = self.store.list(&prefix, after.as_deref()).await;
+        let page = page.map_err(unavailable)?;
+        let entries = page.entries.iter().map(|(key, stored)| named(key, stored));
+        Ok((entries.collect::<Result<_, _>>()?, page.next.is_some()))
     }
 }
 
@@ -91,10 +70,7 @@ impl CheckpointStore for ClusterCheckpoints {
             let prefix = stored_under(prefix);
             let listed = list_all(&*self.store, &prefix, MAX_LISTED).await;
             let (rows, _) = listed.map_err(unavailable)?;
-            let rows = rows.into_iter().map(|(key, stored)| {
-                let key = key.strip_prefix(PREFIX).unwrap_or(&key).to_owned();
-                Ok((key, entry(&stored)?))
-            });
+            let rows = rows.iter().map(|(key, stored)| named(key, stored));
             rows.collect()
         })
     }
@@ -105,15 +81,8 @@ impl CheckpointStore for ClusterCheckpoints {
         writes: Vec<Write>,
     ) -> BoxFuture<'_, Result<Vec<u64>, StoreError>> {
         Box::pin(async move {
-            check_bounds(&writes)?;
-            for _ in 0..MAX_TRIES {
-                if let Some(versions) = self.commit_once(fence, &writes).await? {
-                    return Ok(versions);
-                }
-            }
-            Err(StoreError::Unavailable(format!(
-                "others have written between reading and writing, {MAX_TRIES} times in a row"
-            )))
+            let mut answers = self.commit_many(vec![(fence, writes)]).await;
+            answers.pop().unwrap_or_else(|| Ok(Vec::new()))
         })
     }
 
@@ -124,6 +93,11 @@ impl CheckpointStore for ClusterCheckpoints {
 
 fn stored_under(key: &str) -> String {
     format!("{PREFIX}{key}")
+}
+
+fn named(key: &str, stored: &Stored) -> Result<(String, Entry), StoreError> {
+    let key = key.strip_prefix(PREFIX).unwrap_or(key);
+    Ok((key.to_owned(), entry(stored)?))
 }
 
 /// Version, placement epoch and incarnation as eight bytes each, least first; then the value.
