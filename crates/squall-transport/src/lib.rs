@@ -1,0 +1,3 @@
+//! Links between the workers of a topology.
+
+pub mod wire;
