@@ -299,11 +299,11 @@ fn what_contradicts_itself_is_refused() {
     let path = path_of::<SupervisorOrder, _>(orders);
     assert_eq!(path, "topologies.assignment.workers[4096]");
     // A running worker without a process, an empty slot with a worker.
-    let running = wire::SlotStatus { pid: 0, ..slot(0) };
+    let running = wire::SlotStatus { pid: 0, ..slot(1) };
     assert_eq!(path_of::<SlotStatus, _>(running), "pid");
     let empty = wire::SlotStatus {
         state: wire::SlotState::Empty.into(),
-        ..slot(0)
+        ..slot(1)
     };
     assert_eq!(path_of::<SlotStatus, _>(empty), "topology_id");
     // A hello with a payload.

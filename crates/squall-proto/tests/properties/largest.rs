@@ -61,23 +61,30 @@ pub(crate) fn assignment() -> wire::Assignment {
     }
 }
 
-pub(crate) fn slot(idx: usize) -> wire::SlotStatus {
+/// As much as one worker may tell of itself.
+fn counters() -> wire::Counters {
     let component = |idx: usize| ComponentCounters {
         last_error: Some(Note::new("e".repeat(MAX_NOTE_BYTES))),
         ..ComponentCounters::new(format!("{idx}").as_str().into(), true)
     };
     let counters = Counters {
-        components: (0..MAX_COMPONENTS).map(component).collect(),
+        components: (0..100).map(component).collect(),
         n_omitted: 0,
     };
+    let fitted = counters.fit();
+    assert!(fitted.n_omitted > 0, "there was room for more");
+    fitted.into()
+}
+
+pub(crate) fn slot(port: u32) -> wire::SlotStatus {
     wire::SlotStatus {
-        port: u32::try_from(idx + 1).unwrap(),
+        port,
         state: wire::SlotState::Running.into(),
         topology_id: long_id(),
         worker_idx: 1,
         fence: fence(),
         pid: u32::MAX,
-        counters: Some(counters.fit().into()),
+        counters: Some(counters()),
         last_exit: "x".repeat(MAX_NOTE_BYTES),
         ..wire::SlotStatus::default()
     }
@@ -85,7 +92,7 @@ pub(crate) fn slot(idx: usize) -> wire::SlotStatus {
 
 pub(crate) fn report(n_slots: usize) -> wire::SupervisorReport {
     let status = wire::SupervisorStatus {
-        slots: (0..n_slots).map(slot).collect(),
+        slots: (1..).map(slot).take(n_slots).collect(),
         ..wire::SupervisorStatus::default()
     };
     wire::SupervisorReport {
