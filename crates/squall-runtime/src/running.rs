@@ -131,7 +131,7 @@ impl Assembly {
             topology: self.name.clone(),
             state: self.control.state(now),
             uptime: now.since(started),
-            tasks: self.seats.iter().map(|seat| seat.snapshot()).collect(),
+            tasks: self.seats.iter().map(|seat| seat.snapshot(now)).collect(),
         }
     }
 

@@ -178,8 +178,8 @@ impl Seat {
         }
     }
 
-    /// Reads the task's counters.
-    pub(crate) fn snapshot(&self) -> TaskSnapshot {
+    /// Reads the task's counters at `now`.
+    pub(crate) fn snapshot(&self, now: Moment) -> TaskSnapshot {
         let (stats, loads) = (&self.stats, self.inputs.iter().map(|edge| edge.load()));
         let (queued_batches, queued_bytes) =
             loads.fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
@@ -196,6 +196,7 @@ impl Seat {
             held: stats.held.get(),
             deferred: stats.deferred.get(),
             unacked: stats.unacked.get(),
+            busy_us: micros(self.busy_for(now)),
             queued_batches: queued_batches as u64,
             queued_bytes: queued_bytes as u64,
             queue_us: stats.queue.read(),
@@ -210,4 +211,8 @@ impl Seat {
             metrics: self.metrics.read(),
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

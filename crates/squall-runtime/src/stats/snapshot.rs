@@ -64,6 +64,9 @@ pub struct TaskSnapshot {
     /// Messages of a spout whose last verdict was a failure: the spout has given them up, or has yet to
     /// emit them again. At the end of a run: those that were never acked.
     pub unacked: u64,
+    /// How long the slice that the task is in has been going on; zero while it is in none. A long one is a
+    /// component that blocks.
+    pub busy_us: u64,
     /// Batches that wait in front of the task.
     pub queued_batches: u64,
     /// The bytes of those.

@@ -42,6 +42,8 @@ pub struct Progress {
     pub emitted_per_sec: u64,
     /// Trees acked per second, since the moment before.
     pub acked_per_sec: u64,
+    /// For how long trees have been pending and none was acked or failed.
+    pub still_for: Duration,
 }
 
 impl Totals {
@@ -93,7 +95,22 @@ impl Progress {
             totals,
             emitted_per_sec: rate(totals.emitted, then.1),
             acked_per_sec: rate(totals.acked, then.2),
+            still_for: before.map_or(Duration::ZERO, |before| {
+                before.still_for_until(&totals, snapshot)
+            }),
         }
+    }
+}
+
+impl Progress {
+    /// Returns for how long nothing has moved, if nothing has since `self`.
+    fn still_for_until(&self, totals: &Totals, snapshot: &TopologySnapshot) -> Duration {
+        let ended = |totals: &Totals| (totals.acked, totals.failed);
+        let is_still = self.totals.pending > 0 && ended(&self.totals) == ended(totals);
+        if !is_still || totals.pending == 0 {
+            return Duration::ZERO;
+        }
+        self.still_for + snapshot.uptime.saturating_sub(self.uptime)
     }
 }
 
@@ -159,6 +176,7 @@ mod tests {
             held: 0,
             deferred: 0,
             unacked: 0,
+            busy_us: 0,
             queued_batches: 0,
             queued_bytes: 0,
             queue_us: Latency::default(),
@@ -188,5 +206,23 @@ mod tests {
             second.to_string(),
             "    4 s  emitted 500/s  acked 500/s  pending 20  failed 3  replayed 3"
         );
+    }
+
+    #[test]
+    fn stands_still_while_trees_are_pending_and_none_ends() {
+        let mut before = None;
+        let mut still_secs = Vec::new();
+        for (at, emitted, acked) in [
+            (5, 10, 8),
+            (10, 12, 8),
+            (15, 12, 8),
+            (20, 12, 9),
+            (25, 9, 9),
+        ] {
+            let now = Progress::since(before.as_ref(), &snapshot(at, emitted, acked));
+            still_secs.push(now.still_for.as_secs());
+            before = Some(now);
+        }
+        assert_eq!(still_secs, [0, 5, 10, 0, 0]);
     }
 }
