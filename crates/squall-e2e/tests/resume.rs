@@ -177,7 +177,10 @@ impl Stage {
         let status = run.terminate().await?;
         let said = run.said()?;
         ensure!(status.success(), "{status}: {said}");
-        ensure!(said.contains("resuming clicks"), "{said}");
+        ensure!(
+            said.contains("resuming clicks") && said.contains(" s old; "),
+            "{said}"
+        );
         self.clicks.processed()
     }
 

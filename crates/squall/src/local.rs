@@ -22,10 +22,10 @@ use crate::console;
 
 use spawner::TokioSpawner;
 
-pub use health::{shortfall, troubles};
+pub use health::{shortfall, troubles, whereabouts};
 pub use progress::{Progress, Totals};
 pub use signals::heed;
-pub use state::{StateError, StateFile};
+pub use state::{Resumed, StateError, StateFile};
 
 /// A running topology. Dropping it forces it to end.
 pub struct Local {

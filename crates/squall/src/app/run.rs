@@ -13,7 +13,7 @@ use squall_plan::Layout;
 use squall_runtime::{MemoryBound, Options, TopologySnapshot};
 
 use crate::app::{Program, target};
-use crate::console;
+use crate::console::{self, counted};
 use crate::local::{self, Progress, StateFile, Totals};
 
 /// How often a line says how the run is getting on.
@@ -79,6 +79,9 @@ pub(super) fn run(matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
         for trouble in local::troubles(&snapshot) {
             console::say(format_args!("        {trouble}"));
         }
+        if !progress.still_for.is_zero() {
+            console::say(standstill(&progress, &snapshot));
+        }
         before = Some(progress);
     });
     let snapshot = local.running().snapshot();
@@ -107,13 +110,26 @@ fn open_state(args: &RunArgs, topology: &str, program: &Program) -> Result<Arc<S
     if args.fresh {
         state.remove()?;
     }
-    for source in state.resume(program.tokio())? {
+    let resumed = state.resume(program.tokio())?;
+    let age = resumed
+        .age
+        .map_or_else(String::new, |age| format!(", {} old", console::rough(age)));
+    for (source, n_shards) in &resumed.n_shards {
         console::say(format_args!(
-            "resuming {source} from the checkpoints in {} (`--fresh` to start over)",
+            "resuming {source} from the checkpoints in {} ({}{age}; `--fresh` to start over)",
             state.location(),
+            counted(*n_shards, "shard"),
         ));
     }
     Ok(Arc::new(state))
+}
+
+/// Says where the tuples are that don't get on.
+fn standstill(progress: &Progress, snapshot: &TopologySnapshot) -> String {
+    let secs = progress.still_for.as_secs();
+    let whereabouts = local::whereabouts(snapshot).join("; ");
+    let known = if whereabouts.is_empty() { "" } else { ": " };
+    format!("        nothing was acked or failed for {secs} s{known}{whereabouts}")
 }
 
 fn summarise(args: &RunArgs, snapshot: &TopologySnapshot, errors: &[String]) -> Result<()> {

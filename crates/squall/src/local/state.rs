@@ -1,7 +1,8 @@
 //! Where a topology that runs in one process remembers how far its sources came: a file.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -92,19 +93,29 @@ impl StateFile {
         })
     }
 
-    /// Opens the file, if there is one, and returns the sources that have checkpoints in it. Blocks;
-    /// call it outside of `tokio`.
+    /// Opens the file, if there is one, and returns what is to be resumed from it. Blocks; call it outside
+    /// of `tokio`.
     ///
     /// # Errors
     /// [`StateError::InUse`], [`StateError::Open`] when it is damaged, [`StateError::Read`].
-    pub fn resume(&self, tokio: &Handle) -> Result<BTreeSet<String>, StateError> {
+    pub fn resume(&self, tokio: &Handle) -> Result<Resumed, StateError> {
+        // Asked first: opening may write.
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified());
+        let mut resumed = Resumed {
+            age: written.ok().and_then(|written| written.elapsed().ok()),
+            ..Resumed::default()
+        };
         if !self.exists() {
-            return Ok(BTreeSet::new());
+            return Ok(resumed);
         }
         tokio.block_on(async {
             let store = self.store().await?;
-            let entries = store.list("").await?;
-            Ok(entries.iter().map(|(key, _)| source_of(key)).collect())
+            for (key, _) in store.list("").await? {
+                if let Some(source) = source_of(&key) {
+                    *resumed.n_shards.entry(source).or_default() += 1;
+                }
+            }
+            Ok(resumed)
         })
     }
 
@@ -120,9 +131,21 @@ impl StateFile {
     }
 }
 
-/// Keys are `application/stream/shard`, and applications may have a `/`: the stream is what people know.
-fn source_of(key: &str) -> String {
-    key.rsplit('/').nth(1).unwrap_or(key).to_owned()
+/// What a run goes on from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// How many shards of each source have a checkpoint.
+    pub n_shards: BTreeMap<String, u64>,
+    /// How long ago the file was written to; `None` where there is none.
+    pub age: Option<Duration>,
+}
+
+/// Keys are `application/stream/shard`, and applications may have a `/`: the stream is what people know. What
+/// begins with `~` is no shard.
+fn source_of(key: &str) -> Option<String> {
+    let mut parts = key.rsplit('/');
+    let shard = parts.next().filter(|shard| !shard.starts_with('~'))?;
+    Some(parts.next().unwrap_or(shard).to_owned())
 }
 
 impl CheckpointStore for StateFile {
@@ -171,9 +194,14 @@ mod tests {
         let state = || StateFile::new(Some(directory.path()), "clicks");
 
         let first = state();
-        assert!(first.resume(tokio.handle()).unwrap().is_empty());
+        assert_eq!(first.resume(tokio.handle()).unwrap(), Resumed::default());
         assert!(!directory.path().join("clicks.redb").exists());
-        let writes = vec![write("app/orders/0"), write("app/orders/1"), write("lone")];
+        let writes = vec![
+            write("app/orders/0"),
+            write("app/orders/1"),
+            write("app/orders/~stream"),
+            write("lone"),
+        ];
         tokio
             .block_on(first.commit(Fence::default(), writes))
             .unwrap();
@@ -182,8 +210,10 @@ mod tests {
         drop(first);
 
         let found = state().resume(tokio.handle()).unwrap();
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["lone", "orders"]);
+        assert!(found.age.is_some());
+        let found: Vec<_> = found.n_shards.into_iter().collect();
+        assert_eq!(found, [("lone".to_owned(), 1), ("orders".to_owned(), 2)]);
         state().remove().unwrap();
-        assert!(state().resume(tokio.handle()).unwrap().is_empty());
+        assert_eq!(state().resume(tokio.handle()).unwrap(), Resumed::default());
     }
 }
