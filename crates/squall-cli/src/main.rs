@@ -2,6 +2,7 @@
 //! try things out.
 
 mod bench;
+mod cluster;
 mod demo;
 mod dev;
 mod new;
@@ -36,5 +37,14 @@ fn main() -> ExitCode {
         .command("bench", bench::bench)
         .command("new", new::new)
         .command("dev", dev::dev)
+        .command("list", cluster::list)
+        .command("describe", cluster::describe)
+        .command("logs", cluster::logs)
+        .command("kill", cluster::kill)
+        .command("activate", cluster::activate)
+        .command("deactivate", cluster::deactivate)
+        .command("rebalance", cluster::rebalance)
+        .command("supervisors", cluster::supervisors)
+        .command("drain", cluster::drain)
         .main()
 }
