@@ -3,7 +3,7 @@
 use squall_core::{Inputs, Registry, TopologyBuilder};
 use squall_plan::check;
 
-use crate::support::{Input, Reader, program};
+use crate::support::{Reader, file, program};
 
 /// The stand-ins, and bolts that say what they need; those of `named` are told by their config.
 fn readers() -> Registry {
@@ -22,16 +22,7 @@ fn readers() -> Registry {
 }
 
 fn reports(text: &str, expected: &str) {
-    let declared = Input::default().file("t.yaml", text).declare_in(&readers());
-    let report = match declared {
-        Ok(declared) => declared.warnings.to_string(),
-        Err(problems) => problems.to_string(),
-    };
-    let expected = expected.trim_start_matches('\n');
-    assert!(
-        report == expected,
-        "expected:\n{expected}\nreported:\n{report}"
-    );
+    file(text).reports_in(&readers(), expected);
 }
 
 #[test]

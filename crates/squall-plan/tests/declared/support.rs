@@ -204,7 +204,11 @@ impl Input {
 
     /// Declares and compares the whole report.
     pub(crate) fn reports(self, expected: &str) {
-        let report = match self.declare() {
+        self.reports_in(&program(), expected);
+    }
+
+    pub(crate) fn reports_in(self, registry: &Registry, expected: &str) {
+        let report = match self.declare_in(registry) {
             Ok(declared) => declared.warnings.to_string(),
             Err(problems) => problems.to_string(),
         };
