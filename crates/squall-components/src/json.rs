@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_core::{Bolt, Emitter, Inputs, Outputs, Result, TaskContext, Tuple, Value};
 
-use crate::input::{InputField, text_inputs};
+use crate::input::TextInput;
 use crate::unparsed::OnUnparsed;
 
 /// Parses JSON text and emits the parts of it that are asked for.
@@ -31,8 +31,9 @@ pub struct JsonConfig {
 
 /// See [`JsonConfig`].
 pub struct Json {
-    config: JsonConfig,
-    field: Option<InputField>,
+    fields: IndexMap<String, String>,
+    on_unparsed: OnUnparsed,
+    text: TextInput,
 }
 
 impl Json {
@@ -54,14 +55,15 @@ impl Json {
             }
         }
         Ok(Self {
-            config,
-            field: None,
+            fields: config.fields,
+            on_unparsed: config.on_unparsed,
+            text: TextInput::new(config.field),
         })
     }
 
     fn parse(&self, text: &[u8]) -> serde_json::Result<Vec<Value>> {
         let json: serde_json::Value = serde_json::from_slice(text)?;
-        let pointers = self.config.fields.values();
+        let pointers = self.fields.values();
         pointers
             .map(|pointer| match json.pointer(pointer) {
                 Some(part) => Value::deserialize(part),
@@ -73,29 +75,23 @@ impl Json {
 
 impl Bolt for Json {
     fn outputs(&self) -> Outputs {
-        let fields = Outputs::fields(self.config.fields.keys());
-        self.config.on_unparsed.declare(fields)
+        let fields = Outputs::fields(self.fields.keys());
+        self.on_unparsed.declare(fields)
     }
 
     fn inputs(&self) -> Inputs {
-        text_inputs(self.config.field.as_deref())
+        self.text.needs()
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {
-        self.field = Some(InputField::text(ctx, self.config.field.as_deref())?);
-        Ok(())
+        self.text.prepare(ctx)
     }
 
     fn execute(&mut self, input: &Tuple, out: &mut Emitter<'_>) -> Result<()> {
-        let Some(field) = &self.field else {
-            return Err("not prepared")?;
-        };
-        match self.parse(field.bytes_of(input)?) {
+        let (text, bytes) = self.text.of(input)?;
+        match self.parse(bytes) {
             Ok(row) => Ok(out.emit(row)?),
-            Err(error) => {
-                let text = field.of(input)?;
-                self.config.on_unparsed.handle(text, error, out)
-            }
+            Err(error) => self.on_unparsed.handle(text, error, out),
         }
     }
 }

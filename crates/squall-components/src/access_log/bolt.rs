@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use squall_core::{Bolt, Emitter, Inputs, Outputs, Result, TaskContext, Tuple};
 
 use super::parse::parse;
-use crate::input::{InputField, text_inputs};
+use crate::input::TextInput;
 use crate::unparsed::OnUnparsed;
 
 /// Parses the lines of a web server's access log, in combined or common format.
@@ -24,24 +24,24 @@ pub struct AccessLogConfig {
 
 /// See [`AccessLogConfig`].
 pub struct AccessLog {
-    config: AccessLogConfig,
-    field: Option<InputField>,
+    on_unparsed: OnUnparsed,
+    text: TextInput,
 }
 
 impl AccessLog {
     /// Makes the bolt.
     #[must_use]
-    pub const fn new(config: AccessLogConfig) -> Self {
+    pub fn new(config: AccessLogConfig) -> Self {
         Self {
-            config,
-            field: None,
+            on_unparsed: config.on_unparsed,
+            text: TextInput::new(config.field),
         }
     }
 }
 
 impl Bolt for AccessLog {
     fn outputs(&self) -> Outputs {
-        self.config.on_unparsed.declare(Outputs::fields([
+        self.on_unparsed.declare(Outputs::fields([
             "remote_addr",
             "user",
             "time_ms",
@@ -56,24 +56,21 @@ impl Bolt for AccessLog {
     }
 
     fn inputs(&self) -> Inputs {
-        text_inputs(self.config.field.as_deref())
+        self.text.needs()
     }
 
     fn prepare(&mut self, ctx: &mut TaskContext) -> Result<()> {
-        self.field = Some(InputField::text(ctx, self.config.field.as_deref())?);
-        Ok(())
+        self.text.prepare(ctx)
     }
 
     fn execute(&mut self, input: &Tuple, out: &mut Emitter<'_>) -> Result<()> {
-        let Some(field) = &self.field else {
-            return Err("not prepared")?;
-        };
-        let line = String::from_utf8_lossy(field.bytes_of(input)?);
+        let (_, bytes) = self.text.of(input)?;
+        let line = String::from_utf8_lossy(bytes);
         let entry = match parse(&line) {
             Ok(entry) => entry,
             Err(error) => {
                 let text = line.as_ref().into();
-                return self.config.on_unparsed.handle(&text, error, out);
+                return self.on_unparsed.handle(&text, error, out);
             }
         };
         Ok(out.emit((
