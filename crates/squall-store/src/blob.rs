@@ -7,6 +7,7 @@
 
 mod fs;
 mod hash;
+mod reader;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ mod writer;
 use thiserror::Error;
 
 pub use hash::BlobHash;
-pub use store::{BlobReader, BlobStore, BlobStoreConfig, Mark, Removed};
+pub use reader::BlobReader;
+pub use store::{BlobStore, BlobStoreConfig, Mark, Removed};
 pub use writer::BlobWriter;
 
 /// What a blob store can answer instead.

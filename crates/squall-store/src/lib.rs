@@ -4,7 +4,7 @@
 //!   keep the contract of [`squall_core::CheckpointStore`] and pass the same tests (`tests/conformance.rs`), as
 //!   does [`cluster::ClusterCheckpoints`].
 //! * [`cluster`] keeps what the cluster wants to be: versioned values, transactions under the leader's epoch,
-//!   watches (`tests/cluster.rs`).
+//!   watches (`tests/cluster/`).
 //! * [`blob`] keeps uploaded binaries, each under the SHA-256 of its content.
 //!
 //! **Invariant:** a commit is all or nothing, and durable before it is answered.

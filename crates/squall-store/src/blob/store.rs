@@ -1,15 +1,14 @@
 //! The store: which blobs there are, and how much room is left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io::{ErrorKind, Read, SeekFrom};
+use std::io::{ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use crate::blob::fs::{FileToRead, Fs, RealFs};
-use crate::blob::{BlobError, BlobHash, BlobWriter};
+use crate::blob::{BlobError, BlobHash, BlobReader, BlobWriter};
 use crate::disk::is_full;
 
 /// What the names of unfinished uploads end in.
@@ -188,11 +187,7 @@ impl BlobStore {
             self.verify(hash, blob.n_bytes, &mut *file).map_err(io)??;
         }
         file.seek(SeekFrom::Start(offset)).map_err(io)?;
-        Ok(BlobReader {
-            file,
-            n_left: blob.n_bytes - offset,
-            path,
-        })
+        Ok(BlobReader::new(file, blob.n_bytes - offset, path))
     }
 
     /// Returns where a blob's file is or would be. Nothing says that it is there.
@@ -371,44 +366,6 @@ impl State {
     fn tick(&mut self) -> Mark {
         self.clock += 1;
         Mark(self.clock)
-    }
-}
-
-/// Reads a blob. What was removed meanwhile can be read to its end.
-pub struct BlobReader {
-    file: Box<dyn FileToRead>,
-    n_left: u64,
-    path: PathBuf,
-}
-
-impl BlobReader {
-    /// Fills the buffer, less at the end; returns how many bytes that are, 0 at the end.
-    ///
-    /// # Errors
-    /// [`BlobError::Io`].
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BlobError> {
-        let n_wanted = usize::try_from(self.n_left).unwrap_or(usize::MAX);
-        let n_wanted = n_wanted.min(buffer.len());
-        let wanted = buffer.get_mut(..n_wanted).unwrap_or_default();
-        let read = self.file.read_exact(wanted);
-        read.map_err(|error| io(&self.path, &error))?;
-        self.n_left -= n_wanted as u64;
-        Ok(n_wanted)
-    }
-
-    /// How many bytes are still to come.
-    #[must_use]
-    pub fn n_left(&self) -> u64 {
-        self.n_left
-    }
-}
-
-impl fmt::Debug for BlobReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlobReader")
-            .field("path", &self.path)
-            .field("n_left", &self.n_left)
-            .finish_non_exhaustive()
     }
 }
 
