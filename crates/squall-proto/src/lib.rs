@@ -27,6 +27,7 @@ pub mod status;
 mod tasks;
 mod topology;
 pub mod wire;
+pub mod worker_dir;
 
 pub use address::Address;
 pub use assignment::{Assignment, PlacementReason, Plan, Unplaced, WorkerPlacement};
