@@ -1,15 +1,19 @@
 //! The asynchronous part of a spout: finds shards, starts their readers, saves their checkpoints.
 //!
-//! It decides nothing by itself: what to read comes from [`plan`], what to save from the shards'
-//! progress. The spout gets each shard over a channel, once.
+//! It decides nothing by itself: what to read comes from [`plan`], what to save from [`save::Saver`]. It
+//! has one operation of the checkpoint store under way at most, and one listing, and waits for neither:
+//! a store that is slow or away delays what needs it and nothing else. The spout gets each shard over a
+//! channel, once.
 
+mod assign;
 mod begin;
+mod lane;
 mod report;
 mod save;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use squall_core::{BoxFuture, Moment, StoreError, TaskContext};
@@ -18,12 +22,17 @@ use tokio::time::sleep;
 
 use crate::api::{ApiError, KinesisApi, ShardId, ShardInfo};
 use crate::config::{Limits, Resolved};
-use crate::coordinator::save::Saver;
-use crate::discovery::{Share, View, plan};
+use crate::coordinator::lane::{Answer, Lane};
+use crate::coordinator::report::Pauses;
+use crate::coordinator::save::{Effect, Event, Outcome, Saver};
+use crate::discovery::{Plan, Share, View, plan};
 use crate::listing::list_all;
 use crate::problem::{Problem, Reporter};
-use crate::shard::{Backoff, Fetched, Reader, SaveLimits, ShardMetrics, ShardStatus, Shared, Task};
+use crate::shard::{Backoff, Fetched, SaveLimits, ShardMetrics, ShardStatus, Shared};
 use crate::state::{StateStore, Stored};
+
+/// The shortest time between two rounds of saving, whatever asks for them.
+const MIN_SAVE_GAP: Duration = Duration::from_millis(100);
 
 /// What the coordinator works with.
 pub(crate) struct Deps {
@@ -74,6 +83,9 @@ type Listing = BoxFuture<'static, Result<Vec<ShardInfo>, ApiError>>;
 pub(crate) struct Coordinator {
     deps: Deps,
     saver: Saver,
+    lane: Lane,
+    /// What the saver waits for the lane with.
+    save_effect: Effect,
     budget: Arc<Semaphore>,
     stored: Stored,
     listed: BTreeMap<ShardId, ShardInfo>,
@@ -91,16 +103,26 @@ pub(crate) struct Coordinator {
     backoff: Backoff,
     /// The state was read since something may have changed.
     fresh: bool,
+    /// When the state was last read.
+    loaded_at: Moment,
+    /// When the last round of saving was begun.
+    save_begun: Moment,
+    /// Another is wanted soon.
+    save_wanted: bool,
+    /// The last one could not be finished.
+    save_failed: bool,
+    /// Before this moment the store isn't asked for anything but saves: it has just failed.
+    store_at: Moment,
+    pauses: Pauses,
 }
 
 impl Coordinator {
     pub(crate) fn new(deps: Deps) -> Self {
         let ctx = &deps.ctx;
-        let clock = Arc::clone(ctx.clock());
-        let reporter = Arc::clone(&deps.reporter);
-        let saver = Saver::new(deps.state.clone(), clock, ctx.fence(), reporter);
         Self {
-            saver,
+            saver: Saver::new(deps.state.keys.clone(), ctx.fence()),
+            lane: Lane::default(),
+            save_effect: Effect::Rest,
             budget: Arc::new(Semaphore::new(deps.settings.prefetch_kib)),
             stored: Stored::default(),
             listed: BTreeMap::new(),
@@ -113,6 +135,12 @@ impl Coordinator {
             listing_after_end: false,
             backoff: Backoff::new(ctx.seed()),
             fresh: false,
+            loaded_at: Moment::ZERO,
+            save_begun: Moment::ZERO,
+            save_wanted: true,
+            save_failed: false,
+            store_at: Moment::ZERO,
+            pauses: Pauses::new(ctx.metrics()),
             deps,
         }
     }
@@ -124,9 +152,8 @@ impl Coordinator {
             answer = stop => answer,
             () = self.work() => return,
         };
-        let outcome = self.saver.save().await;
+        let saved = self.save_all().await;
         if let Ok(answer) = answer {
-            let saved = outcome.failed.map_or(Ok(()), Err);
             let answered = answer.try_send(saved);
             tracing::debug!(in_time = answered.is_ok(), "last checkpoints saved");
         }
@@ -137,16 +164,18 @@ impl Coordinator {
             return;
         }
         loop {
-            self.turn().await;
+            self.turn();
             self.pause().await;
         }
     }
 
-    /// Saves, looks what is to be read, and starts it.
-    async fn turn(&mut self) {
-        self.save().await;
-        self.refresh().await;
-        self.assign().await;
+    /// Looks what is to be done, and begins it.
+    fn turn(&mut self) {
+        self.restart_dead();
+        self.save();
+        let plan = self.plan();
+        self.assign(&plan);
+        self.ask_store(plan);
         self.report();
         if self.listing.is_none() && self.list_at <= self.now() {
             let api = Arc::clone(&self.deps.api);
@@ -155,25 +184,115 @@ impl Coordinator {
         }
     }
 
-    /// Waits for the next turn. A listing that takes its time holds up no save.
+    /// Waits for something to happen.
     async fn pause(&mut self) {
-        let interval = self.deps.settings.checkpoint_interval;
+        let interval = self.now() + self.deps.settings.checkpoint_interval;
+        let rest = if self.saver.is_busy() {
+            interval
+        } else {
+            interval.min(self.save_due())
+        };
+        let rest = rest.since(self.now());
         let changed = Arc::clone(&self.deps.signals.changed);
         let listing = self.listing.as_mut();
         tokio::select! {
             biased;
+            answer = self.lane.answer() => self.answered(answer),
             result = async { match listing { Some(listing) => listing.await, None => std::future::pending().await } } => {
                 self.listing = None;
                 self.take_listing(result);
             }
-            () = changed.notified() => {}
-            () = sleep(interval) => {}
+            () = changed.notified() => self.save_wanted = true,
+            () = sleep(rest) => {}
         }
     }
 
-    async fn save(&mut self) {
-        let outcome = self.saver.save().await;
+    /// Begins a round of saving when it is due.
+    fn save(&mut self) {
+        let now = self.now();
+        if now >= self.save_due() && !self.saver.is_busy() {
+            self.save_begun = now;
+            self.save_wanted = false;
+            self.step_saver(Event::Wanted);
+        }
+    }
+
+    /// Returns when the next round is due: at the interval; soon when it is wanted, but for a store that
+    /// has just failed.
+    fn save_due(&self) -> Moment {
+        let soon = self.save_wanted && !self.save_failed;
+        let interval = self.deps.settings.checkpoint_interval;
+        self.save_begun
+            + if soon {
+                MIN_SAVE_GAP.min(interval)
+            } else {
+                interval
+            }
+    }
+
+    fn step_saver(&mut self, event: Event) {
+        let (effect, outcome) = self.saver.step(event, self.now());
+        self.save_effect = effect;
+        self.saved(outcome);
+    }
+
+    /// Gives the store its next operation, when it has none.
+    fn ask_store(&mut self, plan: Plan) {
+        if !self.lane.is_free() {
+            return;
+        }
+        let (state, fence) = (&self.deps.state, self.deps.ctx.fence());
+        match std::mem::replace(&mut self.save_effect, Effect::Rest) {
+            Effect::Commit(writes) => return self.lane.commit(state, fence, writes),
+            Effect::Read => return self.lane.read(state),
+            Effect::Rest => {}
+        }
+        let now = self.now();
+        if now < self.store_at {
+            return;
+        }
+        if !self.fresh || self.is_load_due(&plan, now) {
+            self.lane.load(state);
+        } else if !plan.create.is_empty() {
+            self.lane.create(state, plan.create);
+        } else if !plan.forget.is_empty() {
+            let versions = plan.forget.into_iter().take(crate::state::MAX_WRITES);
+            let versions = versions.filter_map(|id| {
+                let version = *self.stored.versions.get(&id)?;
+                Some((id, version))
+            });
+            self.lane.delete(state, fence, versions.collect());
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Committed(result) => self.step_saver(Event::Committed(result)),
+            Answer::Read(result) => self.step_saver(Event::Read(result)),
+            Answer::Loaded(result) => self.loaded(result),
+            Answer::Created(result) => {
+                // Who has created them in our place has done so under other versions.
+                self.fresh = false;
+                if let Err(error) = result {
+                    self.store_failed(Problem::StateUnwritable, &error);
+                }
+            }
+            Answer::Deleted(ids, result) => self.deleted(ids, result),
+        }
+    }
+
+    /// Takes what a step of the saver came to.
+    fn saved(&mut self, outcome: Outcome) {
+        if let Some(error) = outcome.failed {
+            self.save_failed = true;
+            self.save_begun = self.now();
+            let reporter = &self.deps.reporter;
+            reporter.store_failed(Problem::StateUnwritable, &error);
+        }
         if !outcome.saved.is_empty() {
+            self.save_failed = false;
+            let reporter = &self.deps.reporter;
+            reporter.store_succeeded(Problem::StateUnwritable);
             // A shard that was too far ahead of its checkpoint may go on.
             self.deps.ctx.waker().wake();
         }
@@ -181,163 +300,54 @@ impl Coordinator {
             self.stored.shards.insert(id.clone(), state);
             self.stored.versions.insert(id, version);
         }
-        for id in outcome.finished {
-            // Its children are wanted now, and can't be known before they are listed.
+        for id in &outcome.finished {
+            self.metrics_of(id).show(ShardStatus::Finished);
+            self.taken.remove(id);
+            tracing::info!(target: "squall_kinesis", shard_id = %id, "shard finished");
+        }
+        if !outcome.finished.is_empty() {
+            // Their children are wanted now, and can't be known before they are listed.
             self.list_anew();
-            self.metrics_of(&id).show(ShardStatus::Finished);
-            self.taken.remove(&id);
-            tracing::info!(shard_id = %id, "shard finished");
         }
-        let dead = self.saver.take_dead();
-        for id in outcome.overtaken.into_iter().chain(dead) {
-            self.taken.remove(&id);
-            self.fresh = false;
-        }
-        for id in outcome.fenced {
-            self.metrics_of(&id).show(ShardStatus::Dropped);
-        }
+        self.lost(&outcome.overtaken, &outcome.fenced);
     }
 
-    /// Reads the state again where others write it too, or it was changed.
-    async fn refresh(&mut self) {
-        if self.fresh && self.deps.ctx.n_tasks() == 1 {
-            return;
+    /// Saves what has changed, and returns when it is saved or can't be. What is under way comes first:
+    /// what it did decides on what is written next.
+    async fn save_all(&mut self) -> Result<(), StoreError> {
+        if !self.saver.is_busy() || self.save_effect != Effect::Rest {
+            // It is no save.
+            self.lane.give_up();
         }
-        match self.deps.state.load().await {
-            Ok(stored) => {
-                self.stored = stored;
-                self.fresh = true;
-                let reporter = &self.deps.reporter;
-                reporter.store_succeeded(Problem::StateUnreadable);
-            }
-            Err(error) => {
-                self.fresh = false;
-                let reporter = &self.deps.reporter;
-                reporter.store_failed(Problem::StateUnreadable, &error);
-            }
+        let (effect, outcome) = self.saver.step(Event::Wanted, self.now());
+        if let Some(error) = outcome.failed {
+            return Err(error);
         }
-    }
-
-    async fn assign(&mut self) {
-        if !self.fresh {
-            return;
+        if effect != Effect::Rest {
+            self.save_effect = effect;
         }
-        let mut plan = self.plan();
-        if !plan.create.is_empty() {
-            match self.deps.state.create(plan.create).await {
-                Ok(()) => self.fresh = false,
-                Err(error) => {
-                    let reporter = &self.deps.reporter;
-                    reporter.store_failed(Problem::StateUnwritable, &error);
+        while self.saver.is_busy() {
+            let (state, fence) = (&self.deps.state, self.deps.ctx.fence());
+            if self.lane.is_free() {
+                match std::mem::replace(&mut self.save_effect, Effect::Rest) {
+                    Effect::Commit(writes) => self.lane.commit(state, fence, writes),
+                    Effect::Read => self.lane.read(state),
+                    // It can't be: who is busy has asked for something.
+                    Effect::Rest => break,
                 }
             }
-            self.refresh().await;
-            if !self.fresh {
-                return;
-            }
-            plan = self.plan();
-        }
-        for id in plan.start {
-            self.start(&id);
-        }
-        for id in plan.waiting {
-            if self.waiting.insert(id.clone()) {
-                self.metrics_of(&id).show(ShardStatus::WaitingForParent);
+            let event = match self.lane.answer().await {
+                Answer::Committed(result) => Event::Committed(result),
+                Answer::Read(result) => Event::Read(result),
+                Answer::Loaded(_) | Answer::Created(_) | Answer::Deleted(..) => continue,
+            };
+            let (effect, outcome) = self.saver.step(event, self.now());
+            self.save_effect = effect;
+            if let Some(error) = outcome.failed {
+                return Err(error);
             }
         }
-        for id in plan.forget {
-            self.forget(&id).await;
-        }
-        if plan.finished && !self.all_ended {
-            // A child of the last one may come to light.
-            self.list_anew();
-        }
-        self.all_ended = plan.finished;
-        if plan.finished && self.listed_after_end && self.saver.shards().next().is_none() {
-            self.deps.signals.finished.store(true, Ordering::Release);
-            self.deps.ctx.waker().wake();
-        }
-    }
-
-    /// Lists the shards at once; a listing that is under way may not know the newest.
-    fn list_anew(&mut self) {
-        self.listing = None;
-        self.list_at = self.now();
-    }
-
-    fn plan(&self) -> crate::discovery::Plan {
-        plan(View {
-            listed: &self.listed,
-            stored: &self.stored.shards,
-            taken: &self.taken,
-            share: Share {
-                task_idx: self.deps.ctx.task_idx(),
-                n_tasks: self.deps.ctx.n_tasks(),
-            },
-        })
-    }
-
-    /// Starts a reader from the stored checkpoint. When the spout has too many new shards to take, the
-    /// next turn will do.
-    fn start(&mut self, id: &ShardId) {
-        let found = (self.stored.shards.get(id), self.stored.versions.get(id));
-        let (Some(state), Some(version)) = found else {
-            return;
-        };
-        let Ok(to_spout) = self.deps.to_spout.try_reserve() else {
-            return;
-        };
-        let ctx = &self.deps.ctx;
-        let shard = Arc::new(Shared::new(id.clone(), self.metrics_of(id), self.now()));
-        shard.metrics.show(ShardStatus::Reading);
-        let seed = ctx.seed() ^ id.number().unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let reader = Reader::new(&state.checkpoint, self.deps.settings.limits, seed);
-        // One page waits here; the reader fetches no other before it is taken.
-        let (pages, taken) = mpsc::channel(1);
-        let task = Task {
-            api: Arc::clone(&self.deps.api),
-            clock: Arc::clone(ctx.clock()),
-            shard: Arc::clone(&shard),
-            pages,
-            budget: Arc::clone(&self.budget),
-            waker: ctx.waker(),
-            reporter: Arc::clone(&self.deps.reporter),
-            ended: Arc::clone(&self.deps.signals.changed),
-            reported: crate::shard::Counters::default(),
-        };
-        tracing::debug!(shard_id = %id, from = %state.checkpoint, "reading shard");
-        let (alive, ended) = oneshot::channel();
-        let stored = (state.clone(), *version);
-        self.saver.add(Arc::clone(&shard), stored, alive);
-        to_spout.send(Feed {
-            shard,
-            pages: taken,
-        });
-        ctx.spawn(&format!("kinesis {id}"), async move {
-            tokio::select! {
-                biased;
-                _ = ended => {}
-                () = task.run(reader) => {}
-            }
-        });
-        ctx.waker().wake();
-        self.taken.insert(id.clone());
-        self.waiting.remove(id);
-    }
-
-    async fn forget(&mut self, id: &ShardId) {
-        let Some(version) = self.stored.versions.get(id) else {
-            return;
-        };
-        let fence = self.deps.ctx.fence();
-        if let Err(error) = self.deps.state.delete(id, *version, fence).await {
-            tracing::debug!(shard_id = %id, %error, "finished shard can't be forgotten");
-            return;
-        }
-        self.stored.shards.remove(id);
-        self.stored.versions.remove(id);
-        ShardMetrics::remove(self.deps.ctx.metrics(), id);
-        tracing::debug!(shard_id = %id, "finished shard forgotten");
+        Ok(())
     }
 
     fn now(&self) -> Moment {
@@ -346,5 +356,24 @@ impl Coordinator {
 
     fn metrics_of(&self, id: &ShardId) -> ShardMetrics {
         ShardMetrics::new(self.deps.ctx.metrics(), id)
+    }
+
+    fn plan(&self) -> Plan {
+        if !self.fresh {
+            return Plan::default();
+        }
+        plan(View {
+            listed: &self.listed,
+            stored: &self.stored.shards,
+            taken: &self.taken,
+            share: self.share(),
+        })
+    }
+
+    fn share(&self) -> Share {
+        Share {
+            task_idx: self.deps.ctx.task_idx(),
+            n_tasks: self.deps.ctx.n_tasks(),
+        }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) enum Problem {
     StateUnreadable,
     /// The checkpoint store can't be written.
     StateUnwritable,
+    /// Shards pause, for too much is done and not saved.
+    Paused,
 }
 
 /// Where the stream is looked for.
@@ -105,7 +107,8 @@ impl Problem {
             | Self::Server
             | Self::SlowStart
             | Self::StateUnreadable
-            | Self::StateUnwritable => false,
+            | Self::StateUnwritable
+            | Self::Paused => false,
         }
     }
 
@@ -114,7 +117,7 @@ impl Problem {
         match self {
             Self::Denied(denied) => denied == call,
             Self::Encryption => call == Call::GetRecords,
-            Self::SlowStart | Self::StateUnreadable | Self::StateUnwritable => false,
+            Self::SlowStart | Self::StateUnreadable | Self::StateUnwritable | Self::Paused => false,
             _ => true,
         }
     }
@@ -163,6 +166,8 @@ impl Problem {
             Self::StateUnwritable => {
                 "checkpoints can't be saved: reading goes on up to `max_uncheckpointed`".to_owned()
             }
+            Self::Paused => "paused, for `max_uncheckpointed` or `max_uncheckpointed_for` is reached"
+                .to_owned(),
         }
     }
 
@@ -171,6 +176,7 @@ impl Problem {
         match self {
             Self::StateUnreadable => "the checkpoint store can be read again",
             Self::StateUnwritable => "checkpoints are saved again",
+            Self::Paused => "no shard pauses any more",
             _ => "Kinesis answers again",
         }
     }

@@ -10,5 +10,7 @@ mod task;
 pub(crate) use backoff::Backoff;
 pub(crate) use metrics::{ShardMetrics, ShardStatus};
 pub(crate) use progress::{SaveLimits, Shared};
+#[cfg(test)]
+pub(crate) use reader::End;
 pub(crate) use reader::{Counters, Reader};
 pub(crate) use task::{Fetched, Task};

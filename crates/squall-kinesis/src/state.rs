@@ -1,6 +1,8 @@
 //! The stored state of one application's stream: reading it, beginning it, adding to it.
 
-use std::collections::BTreeMap;
+mod chunk;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use tokio::time::timeout;
 use crate::api::{ShardId, ShardInfo};
 use crate::checkpoint::{Checkpoint, FormatError, Keys, Part, ShardState, StreamState};
 use crate::config::Resolved;
+
+pub(crate) use chunk::{Chunk, MAX_WRITES};
 
 /// Everything that is stored of a stream.
 #[derive(Debug, Default)]
@@ -47,6 +51,10 @@ pub(crate) enum StateError {
 /// How long an operation of the checkpoint store may take. A longer one counts as failed, though it may
 /// have been done, or be done yet.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a creation is tried that other tasks' creations get in the way of; each try leaves out what
+/// they have created.
+const MAX_TRIES: usize = 1000;
 
 /// The place of one stream's state. No operation takes longer than ten seconds.
 #[derive(Clone)]
@@ -96,32 +104,56 @@ impl StateStore {
         let write = self.stream_write(&stream, None)?;
         self.commit_unless_there(vec![write]).await?;
         let noted = self.load().await?.stream;
-        // It was forgotten again at once.
-        noted.ok_or_else(|| StoreError::Unavailable("the first start is gone".to_owned()).into())
+        noted.ok_or_else(forgotten)
     }
 
-    /// Stores the initial position of each listed shard, all or nothing and once: when another task was
-    /// faster, its word stands.
+    /// Stores the initial position of each listed shard, once: when another task was faster, its word
+    /// stands. The stream counts as begun when the last chunk is stored; each is refused when another
+    /// task's was stored since, so that nobody adds to a state that runs already.
     pub(crate) async fn begin(
         &self,
         initial: &Resolved,
         listed: &[ShardInfo],
-        (noted, version): (StreamState, u64),
+        stored: &Stored,
+        noted: (StreamState, u64),
     ) -> Result<(), StateError> {
-        let shards = listed.iter().map(|info| {
+        let (mut stream, mut version) = noted;
+        let new = listed
+            .iter()
+            .filter(|info| !stored.shards.contains_key(&info.id));
+        let states = new.map(|info| {
             let state = ShardState {
-                checkpoint: initial.checkpoint_of(&info.id, noted.started_ms),
+                checkpoint: initial.checkpoint_of(&info.id, stream.started_ms),
                 parents: info.parents.clone(),
             };
             (info.id.clone(), state)
         });
-        let mut writes = self.creations(shards)?;
-        let stream = StreamState {
-            unlisted: false,
-            ..noted
-        };
-        writes.push(self.stream_write(&stream, Some(version))?);
-        self.commit_unless_there(writes).await
+        let mut missing = self.creations(states)?;
+        for _ in 0..MAX_TRIES {
+            if !stream.unlisted {
+                return Ok(());
+            }
+            let mut rest = missing.clone();
+            let mut writes = Chunk::take_from(&mut rest).into_writes();
+            let mark = StreamState {
+                unlisted: !rest.is_empty(),
+                ..stream.clone()
+            };
+            writes.push(self.stream_write(&mark, Some(version))?);
+            match self.commit(Fence::default(), writes).await {
+                Ok(versions) => {
+                    version = versions.last().copied().unwrap_or(version);
+                    (stream, missing) = (mark, rest);
+                }
+                Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
+                    let found = self.load().await?;
+                    missing.retain(|write| !self.has(&found, write));
+                    (stream, version) = found.stream.ok_or_else(forgotten)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Unavailable("other tasks write the same keys".to_owned()).into())
     }
 
     /// Stores shards that are new, each unless it is there already.
@@ -129,26 +161,49 @@ impl StateStore {
         &self,
         shards: impl IntoIterator<Item = (ShardId, ShardState)>,
     ) -> Result<(), StateError> {
-        for write in self.creations(shards)? {
-            self.commit_unless_there(vec![write]).await?;
+        let mut missing = self.creations(shards)?;
+        for _ in 0..MAX_TRIES {
+            let mut rest = missing.clone();
+            let writes = Chunk::take_from(&mut rest).into_writes();
+            if writes.is_empty() {
+                return Ok(());
+            }
+            match self.commit(Fence::default(), writes).await {
+                Ok(_) => missing = rest,
+                Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
+                    let found = self.load().await?;
+                    missing.retain(|write| !self.has(&found, write));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
+        Err(StoreError::Unavailable("other tasks write the same keys".to_owned()).into())
     }
 
-    /// Deletes the state of a shard, unless somebody has written it since.
+    /// Deletes what is stored of shards, unless somebody has written it since: then nothing.
     pub(crate) async fn delete(
         &self,
-        shard: &ShardId,
-        version: u64,
+        shards: &[(ShardId, u64)],
         fence: Fence,
-    ) -> Result<(), StateError> {
-        let write = Write {
+    ) -> Result<(), StoreError> {
+        let delete = |(shard, version): &(ShardId, u64)| Write {
             key: self.keys.of_shard(shard),
-            expected: Some(version),
+            expected: Some(*version),
             value: None,
         };
-        self.commit(fence, vec![write]).await?;
-        Ok(())
+        let writes = shards.iter().map(delete).collect();
+        self.commit(fence, writes).await.map(drop)
+    }
+
+    /// Reads what is stored of each shard, as it is.
+    pub(crate) async fn entries(&self) -> Result<BTreeMap<ShardId, Entry>, StoreError> {
+        let listing = self.store.list(self.keys.prefix());
+        let found = in_time("a listing", listing).await?;
+        let of_shard = |(key, entry): (String, Entry)| match self.keys.part(&key) {
+            Some(Part::Shard(id)) => Some((id, entry)),
+            Some(Part::Stream) | None => None,
+        };
+        Ok(found.into_iter().filter_map(of_shard).collect())
     }
 
     /// Writes all or nothing; after [`StoreError::Unavailable`] nobody knows which.
@@ -158,11 +213,6 @@ impl StateStore {
         writes: Vec<Write>,
     ) -> Result<Vec<u64>, StoreError> {
         in_time("a commit", self.store.commit(fence, writes)).await
-    }
-
-    /// Reads one key.
-    pub(crate) async fn load_key(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        in_time("a load", self.store.load(key)).await
     }
 
     fn stream_write(
@@ -184,7 +234,7 @@ impl StateStore {
     fn creations(
         &self,
         shards: impl IntoIterator<Item = (ShardId, ShardState)>,
-    ) -> Result<Vec<Write>, StateError> {
+    ) -> Result<VecDeque<Write>, StateError> {
         let creation = |(id, state): (ShardId, ShardState)| {
             let key = self.keys.of_shard(&id);
             match state.encode() {
@@ -197,6 +247,13 @@ impl StateStore {
             }
         };
         shards.into_iter().map(creation).collect()
+    }
+
+    fn has(&self, stored: &Stored, write: &Write) -> bool {
+        match self.keys.part(&write.key) {
+            Some(Part::Shard(id)) => stored.shards.contains_key(&id),
+            Some(Part::Stream) | None => false,
+        }
     }
 
     /// The least fence: the shard may belong to another task, whose own fence must not be lower.
@@ -212,7 +269,7 @@ impl StateStore {
 /// how many shards were forgotten. The topology must not be running.
 ///
 /// # Errors
-/// Any [`StoreError`]; nothing was deleted, or, above ten thousand shards, only a part.
+/// Any [`StoreError`]; nothing was deleted, or, above a thousand shards, only a part.
 pub async fn forget(
     store: &dyn CheckpointStore,
     application: &str,
@@ -230,11 +287,16 @@ pub async fn forget(
         expected: Some(entry.version),
         value: None,
     };
-    for part in found.chunks(squall_core::MAX_WRITES_PER_COMMIT) {
+    for part in found.chunks(MAX_WRITES) {
         let writes = part.iter().map(delete).collect();
         in_time("a commit", store.commit(fence, writes)).await?;
     }
     Ok(n_shards)
+}
+
+/// Somebody has deleted the state that was just begun.
+fn forgotten() -> StateError {
+    StoreError::Unavailable("the first start is gone".to_owned()).into()
 }
 
 async fn in_time<T>(

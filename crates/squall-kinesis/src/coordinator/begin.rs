@@ -7,7 +7,6 @@ use tokio::time::sleep;
 use crate::api::{ApiError, Call, ErrorClass, ShardInfo};
 use crate::checkpoint::Checkpoint;
 use crate::coordinator::Coordinator;
-use crate::discovery::Share;
 use crate::listing::list_all;
 use crate::problem::Problem;
 use crate::state::StateError;
@@ -64,7 +63,7 @@ impl Coordinator {
         let resumes = !noted.0.unlisted;
         if !resumes {
             let initial = &self.deps.settings.initial;
-            let begun = state.begin(initial, &listed, noted).await;
+            let begun = state.begin(initial, &listed, &stored, noted).await;
             begun.map_err(Obstacle::State)?;
             stored = state.load().await.map_err(Obstacle::State)?;
         }
@@ -103,10 +102,7 @@ impl Coordinator {
         let ctx = &self.deps.ctx;
         let component = ctx.component();
         let location = self.deps.state.store.location();
-        let share = Share {
-            task_idx: ctx.task_idx(),
-            n_tasks: ctx.n_tasks(),
-        };
+        let share = self.share();
         let mine = self
             .stored
             .shards

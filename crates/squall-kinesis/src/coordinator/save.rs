@@ -1,78 +1,126 @@
-//! Saves checkpoints: all that have changed in one commit, each as a compare-and-set on what its task
-//! saved before.
+//! Saves checkpoints, as `step(event, now) -> (effect, outcome)`: what has changed goes to the store in
+//! chunks, one at a time, each write a compare-and-set on what its task saved before.
+//!
+//! ```text
+//!   Idle --Wanted--> Committing --Committed--> the next chunk, or Idle
+//!                      ^   | refused                      | failed: Idle, until it is wanted again
+//!                      +-- Reading: whose write was it? --+
+//! ```
+//! A chunk is all or nothing; a round of several is not, and need not be: a shard's checkpoint says
+//! nothing of another's. A parent's end and its child's progress can't even be in one round, for the
+//! child is started when the end is stored.
 //!
 //! **Invariant:** a shard whose state somebody else has written is dropped: nothing of it is saved or
 //! emitted any more by the reader that was running.
+//!
+//! **Invariant:** while the fate of a write is unknown, that write is repeated and nothing newer is written
+//! to its key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use squall_core::{Clock, Fence, StoreError, Write};
+use squall_core::{Entry, Fence, Moment, StoreError, Write};
 use tokio::sync::oneshot;
 
 use crate::api::ShardId;
-use crate::checkpoint::{Checkpoint, ShardState};
-use crate::problem::{Problem, Reporter};
+use crate::checkpoint::{Checkpoint, Keys, ShardState};
 use crate::shard::Shared;
-use crate::state::StateStore;
+use crate::state::Chunk;
+
+/// How often a round reads what refused it, before it is put off: each reading settles a shard at least,
+/// unless the store contradicts itself.
+const MAX_READINGS: u32 = 64;
 
 /// The running shards of a task, as far as saving goes.
 pub(crate) struct Saver {
-    state: StateStore,
-    clock: Arc<dyn Clock>,
+    keys: Keys,
     fence: Fence,
     shards: BTreeMap<ShardId, Running>,
-    reporter: Arc<Reporter>,
+    state: State,
+    /// The shards that the round has not looked at.
+    to_visit: VecDeque<ShardId>,
+    n_readings: u32,
+    /// A round was wanted while one was under way.
+    again: bool,
+    /// Where the next round begins: behind what the last one did, so that a store that takes a few
+    /// chunks at a time gets round to all.
+    begin_at: Option<ShardId>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// What has changed is to be saved.
+    Wanted,
+    /// The answer to [`Effect::Commit`].
+    Committed(Result<Vec<u64>, StoreError>),
+    /// The answer to [`Effect::Read`].
+    Read(Result<BTreeMap<ShardId, Entry>, StoreError>),
+}
+
+/// What the shell has to do; it reports back by the event that belongs to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing until more is wanted.
+    Rest,
+    /// Write these, all or nothing.
+    Commit(Vec<Write>),
+    /// Read all that is stored of the stream's shards.
+    Read,
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Shards whose end is saved; they run no more.
+    pub(crate) finished: Vec<ShardId>,
+    /// Shards that somebody else has written without a newer fence: to be started again from there.
+    pub(crate) overtaken: Vec<ShardId>,
+    /// Shards that a newer copy of a task owns: not ours any more.
+    pub(crate) fenced: Vec<ShardId>,
+    /// The shards whose checkpoints were saved, with their new versions.
+    pub(crate) saved: Vec<(ShardId, ShardState, u64)>,
+    /// What ended the round before its time.
+    pub(crate) failed: Option<StoreError>,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    Committing(Vec<Written>),
+    Reading(Vec<Written>),
+}
+
+/// A shard of a chunk.
+#[derive(Debug)]
+struct Written {
+    id: ShardId,
+    /// It was written before, without an answer: there may be more to write than this.
+    repeated: bool,
 }
 
 struct Running {
     shared: Arc<Shared>,
     saved: ShardState,
     version: u64,
-    /// What was written without an answer, and how many records it covers. It is written again, and
-    /// nothing newer, until its fate is known: when it stands there, the write was ours.
+    /// What was written without an answer, and how many records it covers: when it stands there, the
+    /// write was ours.
     unanswered: Option<(ShardState, u64)>,
     /// Dropping it ends the reader at once.
     reader: oneshot::Sender<()>,
 }
 
-/// What came of a save.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// Shards whose end is saved; they run no more.
-    pub(crate) finished: Vec<ShardId>,
-    /// Shards that somebody else has written under the same fence: to be started again from there.
-    pub(crate) overtaken: Vec<ShardId>,
-    /// Shards that a newer copy of a task owns: not ours any more.
-    pub(crate) fenced: Vec<ShardId>,
-    /// What kept some from being saved.
-    pub(crate) failed: Option<StoreError>,
-    /// The shards whose checkpoints were saved, with their new versions.
-    pub(crate) saved: Vec<(ShardId, ShardState, u64)>,
-}
-
-/// A checkpoint that is to be saved, and how many records it covers.
-struct Due {
-    id: ShardId,
-    state: ShardState,
-    n_covered: u64,
-    /// It was written before, without an answer.
-    repeated: bool,
-}
-
 impl Saver {
-    pub(crate) const fn new(
-        state: StateStore,
-        clock: Arc<dyn Clock>,
-        fence: Fence,
-        reporter: Arc<Reporter>,
-    ) -> Self {
+    pub(crate) const fn new(keys: Keys, fence: Fence) -> Self {
         Self {
-            state,
-            clock,
+            keys,
             fence,
             shards: BTreeMap::new(),
-            reporter,
+            state: State::Idle,
+            to_visit: VecDeque::new(),
+            n_readings: 0,
+            again: false,
+            begin_at: None,
         }
     }
 
@@ -100,6 +148,11 @@ impl Saver {
         self.shards.values().map(|running| &running.shared)
     }
 
+    /// Tells whether a round is under way.
+    pub(crate) const fn is_busy(&self) -> bool {
+        !matches!(self.state, State::Idle)
+    }
+
     /// Takes out the shards whose readers died of a fault of ours: to be started again.
     pub(crate) fn take_dead(&mut self) -> Vec<ShardId> {
         let is_dead = |running: &Running| {
@@ -108,110 +161,126 @@ impl Saver {
         };
         let dead = self.shards.extract_if(.., |_, running| is_dead(running));
         let drop_shard = |(id, running): (ShardId, Running)| {
-            tracing::error!(shard_id = %id, "the shard's reader died: starting another");
             running.shared.lock().dropped = true;
             id
         };
         dead.map(drop_shard).collect()
     }
 
-    /// Saves what has changed. What can't be saved stays to be saved.
-    pub(crate) async fn save(&mut self) -> Outcome {
+    /// Takes an event, and says what is to be done next.
+    pub(crate) fn step(&mut self, event: Event, now: Moment) -> (Effect, Outcome) {
         let mut outcome = Outcome::default();
-        loop {
-            let due = self.due();
-            if due.is_empty() {
-                return outcome;
+        let state = std::mem::replace(&mut self.state, State::Idle);
+        let effect = match (event, state) {
+            (Event::Wanted, State::Idle) => {
+                self.begin_round();
+                self.next_chunk(now)
             }
-            let answer = match self.writes(&due) {
-                Ok(writes) => self.commit(writes).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(versions) => {
-                    let repeated = due.iter().any(|due| due.repeated);
-                    self.succeeded(due, &versions, &mut outcome);
-                    if !repeated {
-                        return outcome;
+            (Event::Wanted, busy) => {
+                self.again = true;
+                self.state = busy;
+                Effect::Rest
+            }
+            (Event::Committed(Ok(versions)), State::Committing(chunk)) => {
+                for (written, version) in chunk.into_iter().zip(versions) {
+                    if written.repeated {
+                        self.to_visit.push_back(written.id.clone());
                     }
+                    self.settle(written.id, version, now, &mut outcome);
                 }
-                Err(StoreError::Conflict { key, .. } | StoreError::Fenced { key, .. })
-                    if self.resolve(&key, &mut outcome).await => {}
-                Err(error) => {
-                    self.reporter.store_failed(Problem::StateUnwritable, &error);
-                    outcome.failed = Some(error);
-                    return outcome;
-                }
+                self.next_chunk(now)
             }
+            (
+                Event::Committed(Err(StoreError::Conflict { .. } | StoreError::Fenced { .. })),
+                State::Committing(chunk),
+            ) if self.n_readings < MAX_READINGS => {
+                self.n_readings += 1;
+                self.state = State::Reading(chunk);
+                Effect::Read
+            }
+            (Event::Read(Ok(found)), State::Reading(chunk)) => {
+                for written in chunk {
+                    self.resolve(written.id, &found, now, &mut outcome);
+                }
+                self.next_chunk(now)
+            }
+            (Event::Committed(Err(error)), State::Committing(chunk))
+            | (Event::Read(Err(error)), State::Reading(chunk)) => {
+                outcome.failed = Some(error);
+                self.begin_at = chunk.into_iter().next().map(|written| written.id);
+                self.to_visit.clear();
+                self.again = false;
+                Effect::Rest
+            }
+            // An answer that nobody has asked for.
+            (_, state) => {
+                self.state = state;
+                Effect::Rest
+            }
+        };
+        (effect, outcome)
+    }
+
+    /// All shards, from where the last round was broken off.
+    fn begin_round(&mut self) {
+        self.n_readings = 0;
+        self.again = false;
+        self.to_visit.clear();
+        self.to_visit.extend(self.shards.keys().cloned());
+        if let Some(begin_at) = self.begin_at.take() {
+            let n_before = self.shards.range(..begin_at).count();
+            self.to_visit.rotate_left(n_before);
         }
     }
 
-    fn due(&self) -> Vec<Due> {
-        let now = self.clock.now();
-        let mut due = Vec::new();
-        for (id, running) in &self.shards {
-            if let Some((state, n_covered)) = &running.unanswered {
-                due.push(Due {
-                    id: id.clone(),
-                    state: state.clone(),
-                    n_covered: *n_covered,
-                    repeated: true,
-                });
-                continue;
-            }
-            let mut progress = running.shared.lock();
-            match progress.checkpoint() {
-                Some(checkpoint) if checkpoint != running.saved.checkpoint => due.push(Due {
-                    id: id.clone(),
-                    state: ShardState {
-                        checkpoint,
-                        parents: running.saved.parents.clone(),
-                    },
-                    n_covered: progress.tracker.n_below_checkpoint(),
-                    repeated: false,
-                }),
-                Some(_) => {
-                    progress.saved_at = now;
-                    progress.n_saved = progress.tracker.n_below_checkpoint();
-                }
-                None => progress.saved_at = now,
-            }
+    /// Gathers the next chunk of what has changed.
+    fn next_chunk(&mut self, now: Moment) -> Effect {
+        if self.to_visit.is_empty() && std::mem::take(&mut self.again) {
+            self.begin_round();
         }
-        due
-    }
-
-    fn writes(&mut self, due: &[Due]) -> Result<Vec<Write>, StoreError> {
-        let mut writes = Vec::with_capacity(due.len());
-        for due in due {
-            let Some(running) = self.shards.get_mut(&due.id) else {
+        let mut chunk = Chunk::default();
+        let mut written = Vec::new();
+        while let Some(id) = self.to_visit.pop_front() {
+            let Some((write, covers)) = self.write_of(&id, now) else {
                 continue;
             };
-            let value = due.state.encode();
-            let value = value.map_err(|error| StoreError::Invalid(error.to_string()))?;
-            running.unanswered = Some((due.state.clone(), due.n_covered));
-            writes.push(Write {
-                key: self.state.keys.of_shard(&due.id),
-                expected: Some(running.version),
-                value: Some(value),
+            if let Err(_full) = chunk.push(write) {
+                self.to_visit.push_front(id);
+                break;
+            }
+            let running = self.shards.get_mut(&id);
+            let before = running.and_then(|running| running.unanswered.replace(covers));
+            written.push(Written {
+                id,
+                repeated: before.is_some(),
             });
         }
-        Ok(writes)
-    }
-
-    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
-        self.state.commit(self.fence, writes).await
-    }
-
-    fn succeeded(&mut self, due: Vec<Due>, versions: &[u64], outcome: &mut Outcome) {
-        self.reporter.store_succeeded(Problem::StateUnwritable);
-        for (due, version) in due.into_iter().zip(versions) {
-            self.settle(due.id, *version, outcome);
+        if written.is_empty() {
+            return Effect::Rest;
         }
+        self.state = State::Committing(written);
+        Effect::Commit(chunk.into_writes())
+    }
+
+    /// Returns what is to be written of a shard, and what that covers; `None` when nothing is.
+    fn write_of(&self, id: &ShardId, now: Moment) -> Option<(Write, (ShardState, u64))> {
+        let running = self.shards.get(id)?;
+        let covers = match &running.unanswered {
+            Some(unanswered) => unanswered.clone(),
+            None => running.due(now)?,
+        };
+        Some((
+            Write {
+                key: self.keys.of_shard(id),
+                expected: Some(running.version),
+                value: Some(covers.0.encode().ok()?),
+            },
+            covers,
+        ))
     }
 
     /// Books that what was written stands there, and takes a shard out whose end is saved.
-    fn settle(&mut self, id: ShardId, version: u64, outcome: &mut Outcome) {
-        let now = self.clock.now();
+    fn settle(&mut self, id: ShardId, version: u64, now: Moment, outcome: &mut Outcome) {
         let Some(running) = self.shards.get_mut(&id) else {
             return;
         };
@@ -222,7 +291,7 @@ impl Saver {
             progress.n_saved = n_covered;
             progress.saved_at = now;
         }
-        let saved = (id.clone(), running.saved.clone(), running.version);
+        let saved = (id.clone(), running.saved.clone(), version);
         outcome.saved.push(saved);
         if running.saved.checkpoint == Checkpoint::ShardEnd {
             self.shards.remove(&id);
@@ -230,33 +299,68 @@ impl Saver {
         }
     }
 
-    /// Finds out whose write a refused one met. True when the rest can be tried again.
-    async fn resolve(&mut self, key: &str, outcome: &mut Outcome) -> bool {
-        let Ok(found) = self.state.load_key(key).await else {
-            return false;
+    /// Finds out whose write a refused one met.
+    fn resolve(
+        &mut self,
+        id: ShardId,
+        found: &BTreeMap<ShardId, Entry>,
+        now: Moment,
+        outcome: &mut Outcome,
+    ) {
+        let Some(running) = self.shards.get(&id) else {
+            return;
         };
-        let mut running = self.shards.iter_mut();
-        let Some((id, running)) = running.find(|(id, _)| self.state.keys.of_shard(id) == key)
-        else {
-            return false;
-        };
-        let id = id.clone();
-        if let Some(entry) = &found
-            && entry.fence == self.fence
-            && let Some((unanswered, _)) = &running.unanswered
-            && ShardState::decode(&entry.value).is_ok_and(|state| state == *unanswered)
-        {
-            // An answer was lost on the way: the write is ours.
-            self.settle(id, entry.version, outcome);
-            return true;
+        let found = found.get(&id);
+        match found {
+            Some(entry) if entry.version == running.version && entry.fence <= self.fence => {
+                // Another shard of the chunk was refused.
+                self.to_visit.push_front(id);
+                return;
+            }
+            Some(entry) if entry.fence == self.fence && running.has_written(entry) => {
+                // An answer was lost on the way. What has come since is to be written too.
+                self.settle(id.clone(), entry.version, now, outcome);
+                self.to_visit.push_back(id);
+                return;
+            }
+            _ => {}
         }
-        tracing::error!(shard_id = %id, "somebody else has written the checkpoint: shard dropped");
         running.shared.lock().dropped = true;
         self.shards.remove(&id);
         match found {
             Some(entry) if entry.fence > self.fence => outcome.fenced.push(id),
             _ => outcome.overtaken.push(id),
         }
-        true
     }
 }
+
+impl Running {
+    /// Returns the checkpoint that is to be saved and how many records it covers; `None` when it stands
+    /// there already.
+    fn due(&self, now: Moment) -> Option<(ShardState, u64)> {
+        let mut progress = self.shared.lock();
+        let n_covered = progress.tracker.n_below_checkpoint();
+        let changed = progress.checkpoint();
+        let changed = changed.filter(|checkpoint| *checkpoint != self.saved.checkpoint);
+        let Some(checkpoint) = changed else {
+            progress.saved_at = now;
+            progress.n_saved = n_covered;
+            return None;
+        };
+        let state = ShardState {
+            checkpoint,
+            parents: self.saved.parents.clone(),
+        };
+        Some((state, n_covered))
+    }
+
+    fn has_written(&self, entry: &Entry) -> bool {
+        let unanswered = self.unanswered.as_ref();
+        unanswered.is_some_and(|(unanswered, _)| {
+            ShardState::decode(&entry.value).is_ok_and(|state| state == *unanswered)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,8 @@ shard_metrics! {
     dead,
     /// Gauge: records emitted and not done.
     pending,
+    /// Gauge: records done and not covered by a saved checkpoint.
+    uncheckpointed,
     /// Gauge: how long a checkpoint has been waiting to be saved; 0 when all is saved.
     checkpoint_age_ms,
     /// Gauge: how long ago the last call on the shard succeeded.

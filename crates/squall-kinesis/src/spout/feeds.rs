@@ -63,8 +63,9 @@ impl Feeds {
         }
     }
 
-    /// Takes on the shards that were started.
-    pub(super) fn take_new(&mut self) {
+    /// Takes on the shards that were started; tells whether there were any.
+    pub(super) fn take_new(&mut self) -> bool {
+        let next_id = self.next_id;
         while let Ok(feed) = self.new.try_recv() {
             let id = FeedId(self.next_id);
             self.next_id += 1;
@@ -76,6 +77,7 @@ impl Feeds {
             self.feeds.insert(id, open);
             self.turns.push_back(id);
         }
+        self.next_id > next_id
     }
 
     /// Takes the next record, a shard at a time; no shard waits for more than one round.

@@ -44,7 +44,10 @@ impl Running {
             Err("the coordinator of the shards has died: restart the topology")?;
         }
         let now = self.ctx.clock().now();
-        self.feeds.take_new();
+        if self.feeds.take_new() {
+            // There is room for more.
+            self.signals.changed.notify_one();
+        }
         let mut n_emits = self.emit_dead_letters(out, now)?;
         while n_emits < MAX_EMITS && self.emit_retry(out, now)? {
             n_emits += 1;

@@ -11,6 +11,7 @@ mod driver;
 mod endpoint;
 mod fake;
 mod faults;
+mod many;
 mod outages;
 mod random;
 mod setup;

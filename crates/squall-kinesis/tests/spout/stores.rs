@@ -7,7 +7,6 @@ use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
 use squall_store::MemoryStore;
 
 /// A store in memory with switches.
-#[derive(Default)]
 pub(crate) struct Flaky {
     pub(crate) inner: MemoryStore,
     /// Reads fail.
@@ -18,12 +17,38 @@ pub(crate) struct Flaky {
     pub(crate) lost_answers: AtomicUsize,
     /// Nothing is done and nothing is answered, ever.
     pub(crate) hangs: AtomicBool,
+    /// After so many commits there are no more: they fail, and nothing is written.
+    pub(crate) n_commits_left: AtomicUsize,
     /// How often it was asked for anything.
     pub(crate) n_calls: AtomicUsize,
+    /// The most writes that a commit had.
+    pub(crate) max_writes: AtomicUsize,
+}
+
+impl Default for Flaky {
+    fn default() -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            no_reads: AtomicBool::default(),
+            no_writes: AtomicBool::default(),
+            lost_answers: AtomicUsize::default(),
+            hangs: AtomicBool::default(),
+            n_commits_left: AtomicUsize::new(usize::MAX),
+            n_calls: AtomicUsize::default(),
+            max_writes: AtomicUsize::default(),
+        }
+    }
 }
 
 fn unavailable() -> StoreError {
     StoreError::Unavailable("told to fail".to_owned())
+}
+
+/// Counts down; false when nothing is left.
+fn take_one(left: &AtomicUsize) -> bool {
+    let taken = |n: usize| n.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, taken)
+        .is_ok()
 }
 
 impl Flaky {
@@ -72,15 +97,15 @@ impl CheckpointStore for Flaky {
     ) -> BoxFuture<'_, Result<Vec<u64>, StoreError>> {
         Box::pin(async move {
             self.admit(&self.no_writes).await?;
-            let done = self.inner.commit(fence, writes).await;
-            let lost = |n: usize| n.checked_sub(1);
-            match self
-                .lost_answers
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, lost)
-            {
-                Ok(_) => Err(unavailable()),
-                Err(_) => done,
+            self.max_writes.fetch_max(writes.len(), Ordering::SeqCst);
+            if !take_one(&self.n_commits_left) {
+                return Err(unavailable());
             }
+            let done = self.inner.commit(fence, writes).await;
+            if take_one(&self.lost_answers) {
+                return Err(unavailable());
+            }
+            done
         })
     }
 
