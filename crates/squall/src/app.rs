@@ -1,8 +1,12 @@
 //! A whole program: its components, its topologies, its command line.
 
+#[cfg(feature = "cluster")]
+mod arguments;
 mod built;
 mod command;
 mod components;
+#[cfg(feature = "cluster")]
+mod describe;
 mod examples;
 mod graph;
 mod line;

@@ -2,6 +2,9 @@
 
 mod app;
 pub mod console;
+#[cfg(feature = "cluster")]
+#[doc(hidden)]
+pub mod description;
 pub mod local;
 pub mod prelude;
 pub mod testing;

@@ -11,6 +11,8 @@ use clap::{Arg, ArgMatches, Args, Command};
 use squall_core::Result;
 
 use crate::app::built::BuiltTopology;
+#[cfg(feature = "cluster")]
+use crate::app::describe;
 use crate::app::target::{FileArgs, Refusal};
 use crate::app::{App, Program, components, examples, graph, logs, run, schema, validate};
 use crate::console;
@@ -64,6 +66,8 @@ fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("graph", matches)) => graph::graph(matches, &program),
         Some(("components", matches)) => components::components(matches, &program),
         Some(("schema", _)) => schema::schema(&program),
+        #[cfg(feature = "cluster")]
+        Some((describe::NAME, matches)) => describe::describe(matches, &program),
         Some((name, matches)) => {
             let own = app.commands.into_iter().find(|own| own.name == name);
             own.map_or(Ok(ExitCode::from(USAGE)), |own| own.run(matches, &program))
@@ -73,7 +77,7 @@ fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
 }
 
 /// Parses; where a program has a single topology, its name may be left out.
-fn parse(app: &App, args: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+pub(super) fn parse(app: &App, args: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
     let command = command(app, name_of(&args));
     if let ([topology], Some(at)) = (app.topologies.as_slice(), name_is_missing(&args)) {
         let mut named = args.clone();
@@ -89,7 +93,8 @@ fn parse(app: &App, args: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
 
 /// Returns where a topology's name would stand in `run …`, if an option or nothing stands there.
 fn name_is_missing(args: &[OsString]) -> Option<usize> {
-    let takes_topology = |arg: &OsString| ["run", "validate", "graph"].iter().any(|c| arg == c);
+    const TAKE_TOPOLOGY: [&str; 5] = ["run", "validate", "graph", "submit", "__describe"];
+    let takes_topology = |arg: &OsString| TAKE_TOPOLOGY.iter().any(|c| arg == c);
     let at = args.iter().position(takes_topology)? + 1;
     let begins_with_dash = |arg: &OsString| arg.as_encoded_bytes().first() == Some(&b'-');
     let is_help = |arg: &OsString| arg == "--help" || arg == "-h";
@@ -141,6 +146,11 @@ fn command(app: &App, name: String) -> Command {
             "components",
         )))
         .subcommand(schema::SchemaArgs::augment_args(Command::new("schema")));
+    #[cfg(feature = "cluster")]
+    {
+        let describe = on_topology::<describe::DescribeArgs>(describe::NAME, &app.topologies);
+        command = command.subcommand(describe.hide(true));
+    }
     for own in &app.commands {
         command = command.subcommand(own.subcommand());
     }

@@ -50,16 +50,22 @@ pub(super) enum Refusal {
     Unbuilt { name: String, reason: String },
 }
 
-/// Finds, reads and checks the topology that the command line names; `matches` are the command's.
+/// Finds, reads and checks the topology that the command line names, and says its warnings; `matches` are
+/// the command's.
 pub(super) fn find(matches: &ArgMatches, program: &Program) -> Result<Declared> {
-    let declared = match matches.subcommand() {
-        Some((name, matches)) => build(name, matches, program)?,
-        None => read(&FileArgs::from_arg_matches(matches)?, program)?,
-    };
+    let declared = look(matches, program)?;
     for warning in &declared.warnings {
         console::say(warning.to_string().trim_end());
     }
     Ok(declared)
+}
+
+/// Does as [`find`] and says nothing.
+pub(super) fn look(matches: &ArgMatches, program: &Program) -> Result<Declared> {
+    match matches.subcommand() {
+        Some((name, matches)) => build(name, matches, program),
+        None => read(&FileArgs::from_arg_matches(matches)?, program),
+    }
 }
 
 /// Says where the topology of [`find`] was declared: its files, or that it is the program's own.
