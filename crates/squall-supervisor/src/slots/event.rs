@@ -1,27 +1,29 @@
 //! The words of a slot: what happens to it, what it has done, what it says of itself.
 
-use squall_core::Fence;
-
-use serde::{Deserialize, Serialize};
+use squall_core::engine::WorkerIdx;
+use squall_core::{Fence, TopologyId};
+use squall_proto::{Cookie, Refusal, Sha256};
 
 /// What a slot is to run, as far as it decides whether a running worker may stay: equal work is the same
 /// worker, and anything else about an order is only forwarded to it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Work {
-    /// The topology's id.
-    pub topology_id: String,
-    /// Which of the topology's workers.
-    pub worker_index: u32,
+    /// The topology.
+    pub topology_id: TopologyId,
+    /// Which of its workers.
+    pub worker_idx: WorkerIdx,
     /// The assignment version in which this worker last moved.
     pub placement_epoch: u64,
-    /// The SHA-256 of its binary, in hex.
-    pub binary_sha256: String,
-    /// The SHA-256 of its topology's spec, in hex.
-    pub spec_sha256: String,
+    /// Its binary.
+    pub binary: Sha256,
+    /// Its topology's spec.
+    pub spec: Sha256,
+    /// Whatever else a worker is built from and can't change while it runs.
+    pub shape: Sha256,
 }
 
 /// A process, told from a later one with the same number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     /// The process's number, which is also its group's.
     pub pid: u32,
@@ -30,14 +32,14 @@ pub struct Process {
 }
 
 /// One start of a worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
     /// What it runs.
     pub work: Work,
     /// The number of this start, higher than those of all earlier ones in this slot.
     pub incarnation: u64,
-    /// 16 random bytes in hex by which the worker is recognised.
-    pub cookie: String,
+    /// By what the worker is recognised.
+    pub cookie: Cookie,
 }
 
 impl Launch {
@@ -52,7 +54,7 @@ impl Launch {
 }
 
 /// What has to be known of a slot after the supervisor was killed at any moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The highest incarnation ever given.
     pub incarnation: u64,
@@ -68,14 +70,11 @@ pub enum Event {
     /// Nimbus wants this, or nothing; the order's leader has been accepted.
     Order(Option<Work>),
     /// The answer to [`Effect::Fetch`]: the binary is there.
-    Fetched {
-        /// Its SHA-256, in hex.
-        sha256: String,
-    },
+    Fetched(Sha256),
     /// The other answer to [`Effect::Fetch`].
     FetchFailed {
-        /// The SHA-256, in hex.
-        sha256: String,
+        /// Which binary.
+        binary: Sha256,
         /// What went wrong, for people.
         reason: String,
         /// Whose fault it is.
@@ -91,14 +90,14 @@ pub enum Event {
     /// A worker has called and presents itself.
     Attended {
         /// Its cookie.
-        cookie: String,
+        cookie: Cookie,
         /// Its fence.
         fence: Fence,
     },
     /// A worker that was accepted says how it is.
     Reported {
         /// Its cookie.
-        cookie: String,
+        cookie: Cookie,
         /// All its tasks are ready.
         ready: bool,
         /// Nothing is pending any more.
@@ -130,10 +129,7 @@ pub enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Make this binary available, then say [`Event::Fetched`] or [`Event::FetchFailed`].
-    Fetch {
-        /// Its SHA-256, in hex.
-        sha256: String,
-    },
+    Fetch(Sha256),
     /// Make the record durable. If it precedes a launch and fails, so does the launch.
     Persist(Record),
     /// Write the launch file and start the worker, then say [`Event::Spawned`] or
@@ -142,10 +138,7 @@ pub enum Effect {
     /// The worker that called may stay.
     Accept,
     /// The worker that called isn't this slot's: it has to end.
-    Refuse {
-        /// Why, for people.
-        reason: String,
-    },
+    Refuse(Refusal),
     /// Ask the worker to drain.
     AskDrain,
     /// Send SIGTERM to the process.
@@ -180,7 +173,7 @@ pub struct View {
     pub phase: Phase,
     /// What runs, or else what is wanted.
     pub work: Option<Work>,
-    /// The incarnation of the worker that runs, else of the last one.
+    /// The incarnation of the worker that runs, else of the last one since the order; 0 if there was none.
     pub incarnation: u64,
     /// The worker's process.
     pub pid: Option<u32>,

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use squall_core::{Fence, Moment};
+use squall_proto::{Cookie, Refusal, Sha256};
 
 use super::event::{Effect, Event, Fault, Launch, Phase, Process, Record, View, Work};
 use super::limits::Limits;
@@ -38,6 +39,8 @@ pub struct Slot {
     draining: bool,
     /// The highest incarnation given so far.
     incarnation: u64,
+    /// The last one that was given since the order; 0 if none was.
+    started: u64,
     restarts: Restarts,
     reason: Option<String>,
 }
@@ -64,6 +67,7 @@ impl Slot {
             wanted: None,
             draining: false,
             incarnation,
+            started: 0,
             restarts: Restarts::default(),
             reason: None,
         }
@@ -74,6 +78,7 @@ impl Slot {
     #[must_use]
     pub fn adopt(mut self, launch: Launch, process: Process, now: Moment) -> Self {
         self.incarnation = self.incarnation.max(launch.incarnation);
+        self.started = launch.incarnation;
         self.wanted = Some(launch.work.clone());
         self.state = State::Alive(Worker::new(launch, process, now));
         self
@@ -124,7 +129,7 @@ impl Slot {
         View {
             phase,
             work: launch.map(|launch| &launch.work).or(self.wanted()).cloned(),
-            incarnation: self.incarnation,
+            incarnation: launch.map_or(self.started, |launch| launch.incarnation),
             pid: worker.map(|worker| worker.process.pid),
             ready: worker.is_some_and(|worker| worker.ready_since.is_some()),
             crash_looping: phase == Phase::Failed && self.restarts.has_given_up(),
@@ -156,21 +161,21 @@ impl Slot {
     fn take(&mut self, event: Event, now: Moment, effects: &mut Vec<Effect>) {
         match event {
             Event::Order(work) => self.ordered(work),
-            Event::Fetched { sha256 } if self.fetches(&sha256) => self.launch(effects),
+            Event::Fetched(binary) if self.fetches(binary) => self.launch(effects),
             Event::FetchFailed {
-                sha256,
+                binary,
                 reason,
                 fault,
-            } if self.fetches(&sha256) => self.fetch_failed(reason, fault, now),
-            Event::Fetched { .. } | Event::FetchFailed { .. } => {}
+            } if self.fetches(binary) => self.fetch_failed(reason, fault, now),
+            Event::Fetched(_) | Event::FetchFailed { .. } => {}
             Event::Spawned(process) => self.spawned(process, now, effects),
             Event::LaunchFailed { reason } => self.launch_failed(reason, now, effects),
-            Event::Attended { cookie, fence } => effects.push(self.attended(&cookie, fence, now)),
+            Event::Attended { cookie, fence } => effects.push(self.attended(cookie, fence, now)),
             Event::Reported {
                 cookie,
                 ready,
                 drained,
-            } => self.reported(&cookie, ready, drained, now),
+            } => self.reported(cookie, ready, drained, now),
             Event::Exited { process, reason } => self.exited(process, reason, now, effects),
             Event::Tick => self.tick(now, effects),
             Event::Drain => self.draining = true,
@@ -208,6 +213,7 @@ impl Slot {
             return;
         }
         self.wanted = work;
+        self.started = 0;
         self.restarts = Restarts::default();
         self.reason = None;
         match &mut self.state {
@@ -220,19 +226,15 @@ impl Slot {
 
     fn fetch(&mut self, effects: &mut Vec<Effect>) {
         if let Some(work) = self.wanted() {
-            let sha256 = work.binary_sha256.clone();
+            effects.push(Effect::Fetch(work.binary));
             self.state = State::Fetching;
-            effects.push(Effect::Fetch { sha256 });
         }
     }
 
     /// Says whether the answer to a fetch is the one that is waited for.
-    fn fetches(&self, sha256: &str) -> bool {
-        matches!(self.state, State::Fetching)
-            && self
-                .wanted
-                .as_ref()
-                .is_some_and(|work| work.binary_sha256 == sha256)
+    fn fetches(&self, binary: Sha256) -> bool {
+        let wanted = |work: &Work| work.binary == binary;
+        matches!(self.state, State::Fetching) && self.wanted.as_ref().is_some_and(wanted)
     }
 
     fn fetch_failed(&mut self, reason: String, fault: Fault, now: Moment) {
@@ -255,10 +257,11 @@ impl Slot {
         };
         self.restarts.met();
         self.incarnation = self.incarnation.saturating_add(1);
+        self.started = self.incarnation;
         let launch = Launch {
             work,
             incarnation: self.incarnation,
-            cookie: format!("{:032x}", self.rng.u128(..)),
+            cookie: Cookie::new(self.rng.u128(..).to_be_bytes()),
         };
         self.state = State::Launching(launch.clone());
         effects.push(Effect::Persist(self.record()));
@@ -284,25 +287,24 @@ impl Slot {
         effects.push(Effect::Persist(self.record()));
     }
 
-    fn attended(&mut self, cookie: &str, fence: Fence, now: Moment) -> Effect {
-        let refuse = |reason: &str| Effect::Refuse {
-            reason: reason.to_owned(),
-        };
+    fn attended(&mut self, cookie: Cookie, fence: Fence, now: Moment) -> Effect {
         let Some(worker) = self.worker_mut() else {
-            return refuse("no worker runs in this slot");
+            return Effect::Refuse(Refusal::unknown_worker("no worker runs in this slot"));
         };
         if worker.launch.cookie != cookie {
-            return refuse("another worker has taken the slot");
+            let refusal = Refusal::unknown_worker("another worker has taken the slot");
+            return Effect::Refuse(refusal);
         }
-        if worker.launch.fence() != fence {
-            return refuse("the fence isn't the one that the worker was started with");
+        let own = worker.launch.fence();
+        if own != fence {
+            return Effect::Refuse(Refusal::stale_fence(fence, own));
         }
         worker.attended = true;
         worker.heard = now;
         Effect::Accept
     }
 
-    fn reported(&mut self, cookie: &str, ready: bool, drained: bool, now: Moment) {
+    fn reported(&mut self, cookie: Cookie, ready: bool, drained: bool, now: Moment) {
         let Some(worker) = self.worker_mut() else {
             return;
         };

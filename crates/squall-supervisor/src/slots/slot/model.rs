@@ -1,6 +1,8 @@
 //! A slot in a world drawn at random: whatever happens in whichever order, never a twin.
 
 use proptest::prelude::*;
+use squall_core::TopologyId;
+use squall_core::engine::WorkerIdx;
 
 use super::*;
 
@@ -49,7 +51,7 @@ struct World {
     order: Option<Work>,
     draining: bool,
     disk: Record,
-    fetching: Option<String>,
+    fetching: Option<Sha256>,
     launching: Option<Launch>,
     alive: Option<(Process, Launch)>,
     /// Ended, and the slot hasn't heard of it.
@@ -107,7 +109,7 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Fetch { sha256 } => self.fetching = Some(sha256),
+            Effect::Fetch(binary) => self.fetching = Some(binary),
             Effect::Persist(record) => self.disk = record,
             Effect::Launch(launch) => {
                 assert!(self.alive.is_none() && self.launching.is_none(), "a twin");
@@ -132,7 +134,7 @@ impl World {
                 }
             }
             Effect::AskDrain => assert!(self.alive.is_some() || self.dead.is_some()),
-            Effect::Accept | Effect::Refuse { .. } | Effect::Report => {}
+            Effect::Accept | Effect::Refuse(_) | Effect::Report => {}
         }
     }
 
@@ -140,11 +142,12 @@ impl World {
         match turn {
             Turn::Order(n) => {
                 let work = (n > 0).then(|| Work {
-                    topology_id: "t-1".to_owned(),
-                    worker_index: 0,
+                    topology_id: TopologyId::new("t-1"),
+                    worker_idx: WorkerIdx(0),
                     placement_epoch: n,
-                    binary_sha256: format!("b{}", n / 2),
-                    spec_sha256: "s".to_owned(),
+                    binary: Sha256::new([u8::try_from(n / 2).unwrap(); 32]),
+                    spec: Sha256::new([8; 32]),
+                    shape: Sha256::new([9; 32]),
                 });
                 self.order.clone_from(&work);
                 self.say(Event::Order(work));
@@ -161,7 +164,7 @@ impl World {
                 }
             }
             Turn::AttendStale => self.say(Event::Attended {
-                cookie: "stale".to_owned(),
+                cookie: Cookie::new([0; 16]),
                 fence: Fence::default(),
             }),
             Turn::Report(ready, drained) => {
@@ -210,12 +213,12 @@ impl World {
                 let reason = "no".to_owned();
                 self.say(Event::LaunchFailed { reason });
             }
-        } else if let Some(sha256) = self.fetching.take() {
+        } else if let Some(binary) = self.fetching.take() {
             self.say(if well {
-                Event::Fetched { sha256 }
+                Event::Fetched(binary)
             } else {
                 Event::FetchFailed {
-                    sha256,
+                    binary,
                     reason: "no".to_owned(),
                     fault: if self.next_pid.is_multiple_of(2) {
                         Fault::Away

@@ -1,16 +1,21 @@
 //! A slot in virtual time: each test is a conversation.
 
+use squall_core::TopologyId;
+use squall_core::engine::WorkerIdx;
+
 use super::*;
 
+const BINARY: Sha256 = Sha256::new([1; 32]);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn work(epoch: u64) -> Work {
     Work {
-        topology_id: "clicks-1".to_owned(),
-        worker_index: 0,
+        topology_id: TopologyId::new("clicks-1"),
+        worker_idx: WorkerIdx(0),
         placement_epoch: epoch,
-        binary_sha256: "b1".to_owned(),
-        spec_sha256: "s1".to_owned(),
+        binary: BINARY,
+        spec: Sha256::new([8; 32]),
+        shape: Sha256::new([9; 32]),
     }
 }
 
@@ -80,18 +85,14 @@ impl Talk {
 
     /// Orders the work and brings its worker up as process `pid`.
     fn run(&mut self, work: Work, pid: u32) {
-        let sha256 = work.binary_sha256.clone();
-        let fetch = Effect::Fetch {
-            sha256: sha256.clone(),
-        };
+        let binary = work.binary;
+        let fetch = Effect::Fetch(binary);
         assert_eq!(self.say(Event::Order(Some(work))), [fetch]);
-        self.come_up(pid, &sha256);
+        self.come_up(pid, binary);
     }
 
-    fn come_up(&mut self, pid: u32, sha256: &str) {
-        let effects = self.say(Event::Fetched {
-            sha256: sha256.to_owned(),
-        });
+    fn come_up(&mut self, pid: u32, binary: Sha256) {
+        let effects = self.say(Event::Fetched(binary));
         assert_eq!(effects, [Effect::Launch(self.launch())]);
         assert_eq!(self.say(Event::Spawned(process(pid))), []);
         assert_eq!(self.attend(), [Effect::Accept]);
@@ -102,7 +103,7 @@ impl Talk {
     fn attend(&mut self) -> Vec<Effect> {
         let launch = self.launch();
         self.say(Event::Attended {
-            cookie: launch.cookie.clone(),
+            cookie: launch.cookie,
             fence: launch.fence(),
         })
     }
@@ -130,7 +131,6 @@ fn an_order_leads_to_a_worker_and_the_same_order_to_nothing() {
     talk.run(work(3), 7);
     let launch = talk.launch();
     assert_eq!(launch.incarnation, 41);
-    assert_eq!(launch.cookie.len(), 32);
     let effects = talk.slot.step(Event::Order(Some(work(3))), talk.now);
     assert_eq!(effects, []);
     let view = talk.slot.view();
@@ -152,11 +152,11 @@ fn an_exit_is_followed_by_a_restart_with_the_next_incarnation() {
     assert_eq!(view.reason.as_deref(), Some("killed by signal 9"));
     assert_eq!(talk.slot.record().launch, None);
     let effects = talk.wait(SECOND);
-    let [(waited, Effect::Fetch { sha256 })] = effects.as_slice() else {
+    let [(waited, Effect::Fetch(binary))] = effects.as_slice() else {
         panic!("{effects:?}");
     };
     assert!(*waited <= talk.slot.limits.backoff, "{waited:?}");
-    talk.come_up(8, &sha256.clone());
+    talk.come_up(8, *binary);
     assert_eq!(talk.launch().incarnation, 42);
     assert_ne!(talk.launch().cookie, cookie);
     assert_eq!(talk.slot.view().n_restarts, 1);
@@ -170,11 +170,10 @@ fn a_new_epoch_drains_the_old_worker_before_the_new_one_starts() {
     assert!(talk.slot.must_drain());
     assert_eq!(talk.report(true, false), []);
     assert_eq!(talk.report(true, true), [Effect::Terminate(process(7))]);
-    let fetch = Effect::Fetch {
-        sha256: "b1".to_owned(),
-    };
+    let fetch = Effect::Fetch(BINARY);
     assert_eq!(talk.exit(7), [fetch]);
-    talk.come_up(8, "b1");
+    assert_eq!(talk.slot.view().incarnation, 0, "none of the new work yet");
+    talk.come_up(8, BINARY);
     let view = talk.slot.view();
     assert_eq!((view.n_restarts, view.reason), (0, None));
     assert_eq!(talk.launch().fence().placement_epoch, 4);
@@ -200,16 +199,14 @@ fn a_worker_that_does_not_go_is_terminated_then_killed_in_bounded_time() {
     let again = talk.wait(SECOND * 5);
     assert!(again.len() == 2 && again.iter().all(|(_, e)| *e == Effect::Kill(process(7))));
     assert_eq!(talk.slot.view().phase, Phase::Stopping);
-    assert!(matches!(talk.exit(7).as_slice(), [Effect::Fetch { .. }]));
+    assert!(matches!(talk.exit(7).as_slice(), [Effect::Fetch(_)]));
 }
 
 #[test]
 fn a_worker_that_never_called_is_not_asked_to_drain() {
     let mut talk = Talk::new();
     talk.say(Event::Order(Some(work(3))));
-    talk.say(Event::Fetched {
-        sha256: "b1".to_owned(),
-    });
+    talk.say(Event::Fetched(BINARY));
     // The order goes while the process is being made: it is told once it is known.
     assert_eq!(talk.say(Event::Order(None)), []);
     let effects = talk.say(Event::Spawned(process(7)));
@@ -239,7 +236,7 @@ fn a_worker_that_falls_silent_is_killed_and_started_again() {
     assert!(!view.crash_looping);
     assert!(matches!(
         talk.wait(SECOND).as_slice(),
-        [(_, Effect::Fetch { .. })]
+        [(_, Effect::Fetch(_))]
     ));
 }
 
@@ -247,9 +244,7 @@ fn a_worker_that_falls_silent_is_killed_and_started_again() {
 fn a_worker_that_never_calls_is_killed() {
     let mut talk = Talk::new();
     talk.say(Event::Order(Some(work(3))));
-    talk.say(Event::Fetched {
-        sha256: "b1".to_owned(),
-    });
+    talk.say(Event::Fetched(BINARY));
     talk.say(Event::Spawned(process(7)));
     let timeout = talk.slot.limits.start_timeout;
     let effects = talk.wait(timeout);
@@ -281,8 +276,8 @@ fn a_crash_loop_shows_as_failed_and_is_tried_slowly() {
     let begin = talk.now;
     for pid in 2..=6 {
         let effects = talk.wait(talk.slot.limits.backoff_cap);
-        assert!(matches!(effects.as_slice(), [(_, Effect::Fetch { .. })]));
-        talk.come_up(pid, "b1");
+        assert!(matches!(effects.as_slice(), [(_, Effect::Fetch(_))]));
+        talk.come_up(pid, BINARY);
         talk.exit(pid);
     }
     let view = talk.slot.view();
@@ -290,8 +285,8 @@ fn a_crash_loop_shows_as_failed_and_is_tried_slowly() {
     assert!(view.crash_looping && view.reason.is_some());
     assert!(talk.now.since(begin) <= Duration::from_secs(60));
     let effects = talk.wait(talk.slot.limits.failed_retry);
-    assert!(matches!(effects.as_slice(), [(at, Effect::Fetch { .. })] if *at >= SECOND * 30));
-    talk.come_up(7, "b1");
+    assert!(matches!(effects.as_slice(), [(at, Effect::Fetch(_))] if *at >= SECOND * 30));
+    talk.come_up(7, BINARY);
     assert!(!talk.slot.view().crash_looping);
     talk.exit(7);
     assert!(talk.slot.view().crash_looping);
@@ -309,8 +304,8 @@ fn a_steady_worker_may_be_killed_every_few_seconds() {
         talk.report(true, false);
         talk.exit(pid - 1);
         let effects = talk.wait(talk.slot.limits.backoff);
-        assert!(matches!(effects.as_slice(), [(_, Effect::Fetch { .. })]));
-        talk.come_up(pid, "b1");
+        assert!(matches!(effects.as_slice(), [(_, Effect::Fetch(_))]));
+        talk.come_up(pid, BINARY);
     }
 }
 
@@ -321,7 +316,7 @@ fn a_fetch_fails_for_good_only_when_somebody_answered() {
     for fault in [Fault::Away, Fault::Here] {
         for _ in 0..6 {
             let effects = talk.say(Event::FetchFailed {
-                sha256: "b1".to_owned(),
+                binary: BINARY,
                 reason: format!("{fault:?}"),
                 fault,
             });
@@ -330,7 +325,7 @@ fn a_fetch_fails_for_good_only_when_somebody_answered() {
             assert_eq!(view.phase, Phase::Failed);
             assert_eq!(view.crash_looping, view.n_restarts > 5);
             let effects = talk.wait(talk.slot.limits.failed_retry);
-            assert!(matches!(effects.as_slice(), [(_, Effect::Fetch { .. })]));
+            assert!(matches!(effects.as_slice(), [(_, Effect::Fetch(_))]));
         }
     }
     assert_eq!(talk.slot.view().n_restarts, 6);
@@ -341,16 +336,14 @@ fn the_answer_to_an_old_fetch_starts_nothing() {
     let mut talk = Talk::new();
     talk.say(Event::Order(Some(work(3))));
     let other = Work {
-        binary_sha256: "b2".to_owned(),
+        binary: Sha256::new([2; 32]),
         ..work(4)
     };
     assert!(matches!(
         talk.say(Event::Order(Some(other))).as_slice(),
-        [Effect::Fetch { sha256 }] if sha256 == "b2"
+        [Effect::Fetch(binary)] if *binary == Sha256::new([2; 32])
     ));
-    let old = Event::Fetched {
-        sha256: "b1".to_owned(),
-    };
+    let old = Event::Fetched(BINARY);
     assert_eq!(talk.say(old), []);
     assert_eq!(talk.slot.view().phase, Phase::Fetching);
 }
@@ -359,9 +352,7 @@ fn the_answer_to_an_old_fetch_starts_nothing() {
 fn a_launch_that_fails_is_tried_again_with_a_higher_incarnation() {
     let mut talk = Talk::new();
     talk.say(Event::Order(Some(work(3))));
-    talk.say(Event::Fetched {
-        sha256: "b1".to_owned(),
-    });
+    talk.say(Event::Fetched(BINARY));
     let effects = talk.say(Event::LaunchFailed {
         reason: "no space left on device".to_owned(),
     });
@@ -369,9 +360,9 @@ fn a_launch_that_fails_is_tried_again_with_a_higher_incarnation() {
     assert_eq!(talk.slot.record().launch, None);
     assert!(matches!(
         talk.wait(SECOND).as_slice(),
-        [(_, Effect::Fetch { .. })]
+        [(_, Effect::Fetch(_))]
     ));
-    talk.come_up(7, "b1");
+    talk.come_up(7, BINARY);
     assert_eq!(talk.launch().incarnation, 42);
 }
 
@@ -382,13 +373,13 @@ fn a_stale_cookie_or_fence_is_refused() {
     let old = talk.launch();
     talk.exit(7);
     let attended = |launch: &Launch, fence| Event::Attended {
-        cookie: launch.cookie.clone(),
+        cookie: launch.cookie,
         fence,
     };
-    let refused = |effects: &[Effect]| matches!(effects, [Effect::Refuse { .. }]);
+    let refused = |effects: &[Effect]| matches!(effects, [Effect::Refuse(_)]);
     assert!(refused(&talk.say(attended(&old, old.fence()))));
     talk.wait(SECOND);
-    talk.come_up(8, "b1");
+    talk.come_up(8, BINARY);
     assert!(refused(&talk.say(attended(&old, old.fence()))));
     let new = talk.launch();
     assert!(refused(&talk.say(attended(&new, old.fence()))));
@@ -397,7 +388,7 @@ fn a_stale_cookie_or_fence_is_refused() {
     for _ in 0..9 {
         assert_eq!(talk.wait(SECOND), []);
         talk.say(Event::Reported {
-            cookie: old.cookie.clone(),
+            cookie: old.cookie,
             ready: true,
             drained: false,
         });
@@ -428,7 +419,7 @@ fn an_adopted_worker_is_left_alone() {
     talk.exit(7);
     assert!(matches!(
         talk.wait(SECOND).as_slice(),
-        [(_, Effect::Fetch { .. })]
+        [(_, Effect::Fetch(_))]
     ));
 }
 
