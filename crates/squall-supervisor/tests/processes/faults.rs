@@ -1,0 +1,109 @@
+//! Workers that die, hang, or never come up.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use squall_core::HumanDuration;
+use squall_proto::{SlotState, SupervisorStatus};
+use tokio::time::Instant;
+
+use crate::kit::{Behaviour, Kit, first, is_alive, signal};
+
+#[tokio::test]
+async fn a_killed_worker_is_seen_at_once_and_started_again() {
+    let kit = Kit::new().await;
+    let supervisor = kit.start().await;
+    let mut pid = kit.run_worker(&supervisor, 5).await;
+    let mut incarnation = kit.ready(5).await.0.fence.incarnation;
+    for n in 1..=3 {
+        signal(pid, Signal::KILL);
+        let killed_at = Instant::now();
+        let failed = |status: &SupervisorStatus| match first(status)?.state {
+            SlotState::Failed { .. } => first(status)?.last_exit.clone(),
+            _ => None,
+        };
+        let reason = kit.nimbus.until("the news of the exit", failed).await;
+        let seen_after = killed_at.elapsed();
+        assert!(seen_after < Duration::from_secs(1), "{seen_after:?}");
+        assert!(
+            reason.as_str().starts_with("killed by signal 9"),
+            "{reason}"
+        );
+        let (worker, running) = kit.restarted(incarnation).await;
+        let back_after = killed_at.elapsed();
+        assert!(back_after < Duration::from_secs(5), "{back_after:?}");
+        assert_ne!(running.pid.get(), pid);
+        assert_eq!(worker.n_restarts, n);
+        pid = running.pid.get();
+        incarnation = worker.fence.incarnation;
+        assert_eq!(kit.processes(), [pid]);
+    }
+    // The binary was there all the time.
+    assert_eq!(kit.nimbus.n_fetches(), 1);
+    supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_is_killed_and_started_again() {
+    let mut kit = Kit::new().await;
+    kit.config.worker_silence = HumanDuration::from_millis(1500);
+    let supervisor = kit.start().await;
+    let pid = kit.run_worker(&supervisor, 5).await;
+    let incarnation = kit.ready(5).await.0.fence.incarnation;
+    signal(pid, Signal::STOP);
+    let stopped_at = Instant::now();
+    let (worker, _) = kit.restarted(incarnation).await;
+    assert!(!is_alive(pid));
+    assert!(stopped_at.elapsed() > Duration::from_secs(1));
+    let reason = worker.last_exit.unwrap();
+    assert!(reason.as_str().starts_with("said nothing for"), "{reason}");
+    supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_never_calls_is_killed() {
+    let mut kit = Kit::new().await;
+    kit.config.start_timeout = HumanDuration::from_millis(500);
+    let supervisor = kit.start().await;
+    let port = supervisor.slot_ports[0];
+    kit.nimbus
+        .order(vec![kit.order(&supervisor.id, port, 5, Behaviour::Mute)]);
+    let killed = |status: &SupervisorStatus| first(status)?.last_exit.clone();
+    let reason = kit.nimbus.until("its end", killed).await;
+    assert!(reason.as_str().starts_with("said nothing for"), "{reason}");
+    supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_crash_loop_shows_with_the_workers_last_words() {
+    let mut kit = Kit::new().await;
+    kit.config.restart_backoff = HumanDuration::from_millis(10);
+    let supervisor = kit.start().await;
+    let port = supervisor.slot_ports[0];
+    kit.nimbus
+        .order(vec![kit.order(&supervisor.id, port, 5, Behaviour::Crash)]);
+    let looping = |status: &SupervisorStatus| match first(status)?.state {
+        SlotState::Failed {
+            crash_looping: true,
+        } => Some(first(status)?.clone()),
+        _ => None,
+    };
+    let worker = kit.nimbus.until("the crash loop", looping).await;
+    assert_eq!(worker.n_restarts, 6);
+    let reason = worker.last_exit.unwrap();
+    assert_eq!(reason.as_str(), "ended with exit status 7: about to crash");
+    supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_binary_that_nimbus_does_not_have_shows_why() {
+    let kit = Kit::new().await;
+    let supervisor = kit.start().await;
+    let mut order = kit.order(&supervisor.id, supervisor.slot_ports[0], 5, Behaviour::Run);
+    order.topology.binary_sha256 = squall_proto::Sha256::new([3; 32]);
+    kit.nimbus.order(vec![order]);
+    let failed = |status: &SupervisorStatus| first(status)?.last_exit.clone();
+    let reason = kit.nimbus.until("the reason", failed).await;
+    assert!(reason.as_str().contains("no blob 0303"), "{reason}");
+    supervisor.end().await;
+}
