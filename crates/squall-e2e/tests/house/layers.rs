@@ -63,6 +63,11 @@ const DEV_EXCEPTIONS: &[(&str, &str, &str)] = &[
         "squall-store",
         "its tests resume from a real checkpoint store",
     ),
+    (
+        "squall-supervisor",
+        "squall-supervisor",
+        "its tests run the worker of its own feature `fake-worker`",
+    ),
 ];
 
 /// What must be nowhere in a crate's footprint: `*` at the end stands for anything.
