@@ -40,12 +40,15 @@ pub(crate) struct ShardState {
 }
 
 /// What is stored of the stream: from the first start on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StreamState {
     /// When the application was first started, in milliseconds since 1970.
     pub(crate) started_ms: u64,
-    /// The shards were not listed yet, so that no initial position is stored.
+    /// The shards were not listed yet, so that nobody knows which were there at the start.
     pub(crate) unlisted: bool,
+    /// The highest number of a shard in the first listing: those above came later. `None` before the
+    /// listing, and in states of earlier versions, which stored all shards of it at once.
+    pub(crate) newest: Option<u64>,
 }
 
 /// A stored value that can't be used. It is an error to stop at, never a reason to begin anew.
@@ -125,6 +128,8 @@ struct StreamFormat {
     started_ms: u64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unlisted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -186,6 +191,7 @@ impl StreamState {
             format: FORMAT,
             started_ms: self.started_ms,
             unlisted: self.unlisted,
+            newest: self.newest,
         })?)
     }
 
@@ -195,6 +201,7 @@ impl StreamState {
         Ok(Self {
             started_ms: stored.started_ms,
             unlisted: stored.unlisted,
+            newest: stored.newest,
         })
     }
 }
@@ -261,13 +268,15 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&encoded), expected);
             assert_eq!(ShardState::decode(&encoded).unwrap(), state);
         }
-        for (unlisted, text) in [
-            (false, r#"{"format":1,"started_ms":5}"#),
-            (true, r#"{"format":1,"started_ms":5,"unlisted":true}"#),
+        for (unlisted, newest, text) in [
+            (false, None, r#"{"format":1,"started_ms":5}"#),
+            (true, None, r#"{"format":1,"started_ms":5,"unlisted":true}"#),
+            (false, Some(7), r#"{"format":1,"started_ms":5,"newest":7}"#),
         ] {
             let stream = StreamState {
                 started_ms: 5,
                 unlisted,
+                newest,
             };
             let encoded = stream.encode().unwrap();
             assert_eq!(String::from_utf8_lossy(&encoded), text);

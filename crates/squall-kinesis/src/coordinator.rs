@@ -21,11 +21,12 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::api::{ApiError, KinesisApi, ShardId, ShardInfo};
+use crate::checkpoint::StreamState;
 use crate::config::{Limits, Resolved};
 use crate::coordinator::lane::{Answer, Lane};
 use crate::coordinator::report::Pauses;
 use crate::coordinator::save::{Effect, Event, Outcome, Saver};
-use crate::discovery::{Plan, Share, View, plan};
+use crate::discovery::{Beginning, Plan, Share, View, plan};
 use crate::listing::list_all;
 use crate::problem::{Problem, Reporter};
 use crate::shard::{Backoff, Fetched, SaveLimits, ShardMetrics, ShardStatus, Shared};
@@ -87,6 +88,8 @@ pub(crate) struct Coordinator {
     /// What the saver waits for the lane with.
     save_effect: Effect,
     budget: Arc<Semaphore>,
+    /// When the application was first started, and what of the stream was there.
+    stream: StreamState,
     stored: Stored,
     listed: BTreeMap<ShardId, ShardInfo>,
     /// The shards that run, and those that were given up.
@@ -120,10 +123,11 @@ impl Coordinator {
     pub(crate) fn new(deps: Deps) -> Self {
         let ctx = &deps.ctx;
         Self {
-            saver: Saver::new(deps.state.keys.clone(), ctx.fence()),
+            saver: Saver::new(deps.state.keys.clone(), deps.state.fence),
             lane: Lane::default(),
             save_effect: Effect::Rest,
             budget: Arc::new(Semaphore::new(deps.settings.prefetch_kib)),
+            stream: StreamState::default(),
             stored: Stored::default(),
             listed: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -241,9 +245,9 @@ impl Coordinator {
         if !self.lane.is_free() {
             return;
         }
-        let (state, fence) = (&self.deps.state, self.deps.ctx.fence());
+        let state = &self.deps.state;
         match std::mem::replace(&mut self.save_effect, Effect::Rest) {
-            Effect::Commit(writes) => return self.lane.commit(state, fence, writes),
+            Effect::Commit(writes) => return self.lane.commit(state, writes),
             Effect::Read => return self.lane.read(state),
             Effect::Rest => {}
         }
@@ -261,7 +265,7 @@ impl Coordinator {
                 let version = *self.stored.versions.get(&id)?;
                 Some((id, version))
             });
-            self.lane.delete(state, fence, versions.collect());
+            self.lane.delete(state, versions.collect());
         }
     }
 
@@ -327,10 +331,10 @@ impl Coordinator {
             self.save_effect = effect;
         }
         while self.saver.is_busy() {
-            let (state, fence) = (&self.deps.state, self.deps.ctx.fence());
+            let state = &self.deps.state;
             if self.lane.is_free() {
                 match std::mem::replace(&mut self.save_effect, Effect::Rest) {
-                    Effect::Commit(writes) => self.lane.commit(state, fence, writes),
+                    Effect::Commit(writes) => self.lane.commit(state, writes),
                     Effect::Read => self.lane.read(state),
                     // It can't be: who is busy has asked for something.
                     Effect::Rest => break,
@@ -367,7 +371,15 @@ impl Coordinator {
             stored: &self.stored.shards,
             taken: &self.taken,
             share: self.share(),
+            beginning: self.beginning(),
         })
+    }
+
+    fn beginning(&self) -> Beginning<'_> {
+        Beginning {
+            initial: &self.deps.settings.initial,
+            stream: &self.stream,
+        }
     }
 
     fn share(&self) -> Share {

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use squall_core::{Value, hash_key};
 
 use crate::api::{ShardId, ShardInfo};
-use crate::checkpoint::{Checkpoint, ShardState};
+use crate::checkpoint::{Checkpoint, ShardState, StreamState};
+use crate::config::Resolved;
 
 /// All that the decision depends on.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,17 @@ pub(crate) struct View<'a> {
     pub(crate) taken: &'a BTreeSet<ShardId>,
     /// Which shards are this task's.
     pub(crate) share: Share,
+    /// Where a shard begins of which nothing is stored.
+    pub(crate) beginning: Beginning<'a>,
+}
+
+/// Where shards begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning<'a> {
+    /// What the config says of the shards that were there at the first start.
+    pub(crate) initial: &'a Resolved,
+    /// When that was, and which they were.
+    pub(crate) stream: &'a StreamState,
 }
 
 /// The part of the shards that one of several tasks reads.
@@ -38,8 +50,8 @@ pub(crate) struct Share {
 /// What is to be done now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Shards that are new to the state, to be stored before they are read. Of all tasks; but of closed
-    /// ones only this task's, for its owner may have forgotten one that an older listing still has.
+    /// Shards of this task that are new to the state, to be stored before they are read. Only who owns a
+    /// shard writes its key: another's fence might keep the owner from it.
     pub(crate) create: Vec<(ShardId, ShardState)>,
     /// Shards of this task to start reading.
     pub(crate) start: Vec<ShardId>,
@@ -55,9 +67,12 @@ pub(crate) struct Plan {
 pub(crate) fn plan(view: View<'_>) -> Plan {
     let mut plan = Plan::default();
     for (id, info) in view.listed {
-        let wanted = view.share.owns(id) || !info.closed;
-        if wanted && !view.stored.contains_key(id) {
-            plan.create.push((id.clone(), new_state(info)));
+        if view.share.owns(id) && !view.stored.contains_key(id) {
+            let state = ShardState {
+                checkpoint: view.beginning.of(id),
+                parents: info.parents.clone(),
+            };
+            plan.create.push((id.clone(), state));
         }
     }
     for (id, state) in view.stored {
@@ -95,6 +110,24 @@ impl Share {
     }
 }
 
+impl Beginning<'_> {
+    /// Returns where a shard begins: by the config when it was there at the first start. One that came
+    /// later holds nothing that was there before: all of it is new.
+    pub(crate) fn of(&self, id: &ShardId) -> Checkpoint {
+        let is_new = match (self.stream.newest, id.number()) {
+            (Some(newest), Some(number)) => number > newest,
+            // A name of another form, which doesn't tell.
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        if is_new {
+            Checkpoint::TrimHorizon
+        } else {
+            self.initial.checkpoint_of(id, self.stream.started_ms)
+        }
+    }
+}
+
 impl View<'_> {
     fn is_finished(&self, id: &ShardId) -> bool {
         let state = self.stored.get(id);
@@ -122,14 +155,6 @@ impl View<'_> {
                     Checkpoint::After(_) | Checkpoint::ShardEnd
                 )
             })
-    }
-}
-
-/// A shard that appears later holds nothing that was there at the first start: all of it is new.
-fn new_state(info: &ShardInfo) -> ShardState {
-    ShardState {
-        checkpoint: Checkpoint::TrimHorizon,
-        parents: info.parents.clone(),
     }
 }
 

@@ -122,6 +122,7 @@ impl Spout for KinesisSpout {
         let state = StateStore {
             store: Arc::clone(ctx.checkpoints()),
             keys: Keys::new(&application, stream.name()),
+            fence: ctx.fence(),
         };
         let (stop, mut stopped) = oneshot::channel();
         let place = Place {

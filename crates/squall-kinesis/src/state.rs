@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use crate::api::{ShardId, ShardInfo};
 use crate::checkpoint::{Checkpoint, FormatError, Keys, Part, ShardState, StreamState};
-use crate::config::Resolved;
 
 pub(crate) use chunk::{Chunk, MAX_WRITES};
 
@@ -28,6 +27,19 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// Returns the shards whose ends are stored.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = &ShardId> {
+        let ended = |state: &ShardState| state.checkpoint == Checkpoint::ShardEnd;
+        let shards = self.shards.iter();
+        shards.filter_map(move |(id, state)| ended(state).then_some(id))
+    }
+
+    /// Tells whether a shard's end is stored.
+    pub(crate) fn has_ended(&self, id: &ShardId) -> bool {
+        let state = self.shards.get(id);
+        state.is_some_and(|state| state.checkpoint == Checkpoint::ShardEnd)
+    }
+
     /// Tells whether a record of the stream was ever done.
     pub(crate) fn has_progress(&self) -> bool {
         self.shards.values().any(|state| {
@@ -48,19 +60,21 @@ pub(crate) enum StateError {
     Format { key: String, source: FormatError },
 }
 
-/// How long an operation of the checkpoint store may take. A longer one counts as failed, though it may
-/// have been done, or be done yet.
-const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an operation of the checkpoint store may take: longer than a store behind a network takes to
+/// say that it is away. A longer one counts as failed, though it may have been done, or be done yet.
+const STORE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often a creation is tried that other tasks' creations get in the way of; each try leaves out what
 /// they have created.
 const MAX_TRIES: usize = 1000;
 
-/// The place of one stream's state. No operation takes longer than ten seconds.
+/// The place of one stream's state. No operation takes longer than fifteen seconds.
 #[derive(Clone)]
 pub(crate) struct StateStore {
     pub(crate) store: Arc<dyn CheckpointStore>,
     pub(crate) keys: Keys,
+    /// Under which the task writes.
+    pub(crate) fence: Fence,
 }
 
 impl StateStore {
@@ -100,60 +114,50 @@ impl StateStore {
         let stream = StreamState {
             started_ms: now_ms,
             unlisted: true,
+            newest: None,
         };
         let write = self.stream_write(&stream, None)?;
-        self.commit_unless_there(vec![write]).await?;
-        let noted = self.load().await?.stream;
-        noted.ok_or_else(forgotten)
+        match self.commit(vec![write]).await {
+            Ok(_) | Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.load_stream().await
     }
 
-    /// Stores the initial position of each listed shard, once: when another task was faster, its word
-    /// stands. The stream counts as begun when the last chunk is stored; each is refused when another
-    /// task's was stored since, so that nobody adds to a state that runs already.
-    pub(crate) async fn begin(
+    /// Stores which shards were there at the first start, unless another task was faster: then its word
+    /// stands. Returns what is stored.
+    pub(crate) async fn note_listing(
         &self,
-        initial: &Resolved,
+        (stream, version): (StreamState, u64),
         listed: &[ShardInfo],
-        stored: &Stored,
-        noted: (StreamState, u64),
-    ) -> Result<(), StateError> {
-        let (mut stream, mut version) = noted;
-        let new = listed
-            .iter()
-            .filter(|info| !stored.shards.contains_key(&info.id));
-        let states = new.map(|info| {
-            let state = ShardState {
-                checkpoint: initial.checkpoint_of(&info.id, stream.started_ms),
-                parents: info.parents.clone(),
-            };
-            (info.id.clone(), state)
-        });
-        let mut missing = self.creations(states)?;
-        for _ in 0..MAX_TRIES {
-            if !stream.unlisted {
-                return Ok(());
-            }
-            let mut rest = missing.clone();
-            let mut writes = Chunk::take_from(&mut rest).into_writes();
-            let mark = StreamState {
-                unlisted: !rest.is_empty(),
-                ..stream.clone()
-            };
-            writes.push(self.stream_write(&mark, Some(version))?);
-            match self.commit(Fence::default(), writes).await {
-                Ok(versions) => {
-                    version = versions.last().copied().unwrap_or(version);
-                    (stream, missing) = (mark, rest);
-                }
-                Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
-                    let found = self.load().await?;
-                    missing.retain(|write| !self.has(&found, write));
-                    (stream, version) = found.stream.ok_or_else(forgotten)?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+    ) -> Result<StreamState, StateError> {
+        if !stream.unlisted {
+            return Ok(stream);
         }
-        Err(StoreError::Unavailable("other tasks write the same keys".to_owned()).into())
+        let newest = listed.iter().filter_map(|info| info.id.number()).max();
+        let noted = StreamState {
+            unlisted: false,
+            newest: Some(newest.unwrap_or(0)),
+            ..stream
+        };
+        let write = self.stream_write(&noted, Some(version))?;
+        match self.commit(vec![write]).await {
+            Ok(_) => return Ok(noted),
+            Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (found, _) = self.load_stream().await?;
+        if found.unlisted {
+            let reason = "another task has begun and not listed the stream yet";
+            return Err(StoreError::Unavailable(reason.to_owned()).into());
+        }
+        Ok(found)
+    }
+
+    async fn load_stream(&self) -> Result<(StreamState, u64), StateError> {
+        // Somebody may have deleted the state that was just begun.
+        let gone = || StoreError::Unavailable("the first start is gone".to_owned());
+        Ok(self.load().await?.stream.ok_or_else(gone)?)
     }
 
     /// Stores shards that are new, each unless it is there already.
@@ -168,7 +172,7 @@ impl StateStore {
             if writes.is_empty() {
                 return Ok(());
             }
-            match self.commit(Fence::default(), writes).await {
+            match self.commit(writes).await {
                 Ok(_) => missing = rest,
                 Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
                     let found = self.load().await?;
@@ -181,18 +185,14 @@ impl StateStore {
     }
 
     /// Deletes what is stored of shards, unless somebody has written it since: then nothing.
-    pub(crate) async fn delete(
-        &self,
-        shards: &[(ShardId, u64)],
-        fence: Fence,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn delete(&self, shards: &[(ShardId, u64)]) -> Result<(), StoreError> {
         let delete = |(shard, version): &(ShardId, u64)| Write {
             key: self.keys.of_shard(shard),
             expected: Some(*version),
             value: None,
         };
         let writes = shards.iter().map(delete).collect();
-        self.commit(fence, writes).await.map(drop)
+        self.commit(writes).await.map(drop)
     }
 
     /// Reads what is stored of each shard, as it is.
@@ -207,12 +207,8 @@ impl StateStore {
     }
 
     /// Writes all or nothing; after [`StoreError::Unavailable`] nobody knows which.
-    pub(crate) async fn commit(
-        &self,
-        fence: Fence,
-        writes: Vec<Write>,
-    ) -> Result<Vec<u64>, StoreError> {
-        in_time("a commit", self.store.commit(fence, writes)).await
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
+        in_time("a commit", self.store.commit(self.fence, writes)).await
     }
 
     fn stream_write(
@@ -255,14 +251,6 @@ impl StateStore {
             Some(Part::Stream) | None => false,
         }
     }
-
-    /// The least fence: the shard may belong to another task, whose own fence must not be lower.
-    async fn commit_unless_there(&self, writes: Vec<Write>) -> Result<(), StateError> {
-        match self.commit(Fence::default(), writes).await {
-            Ok(_) | Err(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 /// Deletes all that is stored of an application's stream, so that its next start is its first. Returns
@@ -292,11 +280,6 @@ pub async fn forget(
         in_time("a commit", store.commit(fence, writes)).await?;
     }
     Ok(n_shards)
-}
-
-/// Somebody has deleted the state that was just begun.
-fn forgotten() -> StateError {
-    StoreError::Unavailable("the first start is gone".to_owned()).into()
 }
 
 async fn in_time<T>(

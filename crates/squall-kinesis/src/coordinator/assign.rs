@@ -55,6 +55,11 @@ impl Coordinator {
     pub(super) fn loaded(&mut self, result: Result<Stored, StateError>) {
         match result {
             Ok(stored) => {
+                let ended = |id: &ShardId| self.stored.has_ended(id);
+                if stored.ended().any(|id| !ended(id)) {
+                    // Another task's: its children may be this one's.
+                    self.list_anew();
+                }
                 self.stored = stored;
                 self.fresh = true;
                 self.loaded_at = self.now();

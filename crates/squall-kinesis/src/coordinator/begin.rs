@@ -1,5 +1,6 @@
 //! The first turn: reads the state, or begins it, and says where the application goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::sleep;
@@ -61,15 +62,12 @@ impl Coordinator {
         let listed = list_all(&*self.deps.api).await;
         let listed = listed.map_err(Obstacle::Listing)?;
         let resumes = !noted.0.unlisted;
-        if !resumes {
-            let initial = &self.deps.settings.initial;
-            let begun = state.begin(initial, &listed, &stored, noted).await;
-            begun.map_err(Obstacle::State)?;
-            stored = state.load().await.map_err(Obstacle::State)?;
-        }
+        let stream = state.note_listing(noted, &listed).await;
+        self.stream = stream.map_err(Obstacle::State)?;
         self.stored = stored;
         self.fresh = true;
         self.take_listing(Ok(listed));
+        self.loaded_at = self.now();
         self.announce(resumes);
         Ok(())
     }
@@ -103,13 +101,15 @@ impl Coordinator {
         let component = ctx.component();
         let location = self.deps.state.store.location();
         let share = self.share();
-        let mine = self
-            .stored
-            .shards
+        // What is about to be stored counts as well.
+        let new = self.plan().create.into_iter();
+        let mut shards: BTreeMap<_, _> = new.map(|(id, state)| (id, state.checkpoint)).collect();
+        let stored = self.stored.shards.iter();
+        shards.extend(stored.map(|(id, state)| (id.clone(), state.checkpoint.clone())));
+        shards.retain(|id, checkpoint| share.owns(id) && *checkpoint != Checkpoint::ShardEnd);
+        let named: Vec<_> = shards
             .iter()
-            .filter(|(id, state)| share.owns(id) && state.checkpoint != Checkpoint::ShardEnd);
-        let named: Vec<_> = mine
-            .map(|(id, state)| format!("{id} {}", state.checkpoint))
+            .map(|(id, checkpoint)| format!("{id} {checkpoint}"))
             .collect();
         let mut summary = named
             .iter()

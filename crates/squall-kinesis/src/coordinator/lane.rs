@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use squall_core::{BoxFuture, Entry, Fence, StoreError, Write};
+use squall_core::{BoxFuture, Entry, StoreError, Write};
 
 use crate::api::ShardId;
 use crate::checkpoint::ShardState;
@@ -25,7 +25,7 @@ pub(super) enum Answer {
     Deleted(Vec<ShardId>, Result<(), StoreError>),
 }
 
-/// The operation that is under way, if there is one. None takes longer than ten seconds.
+/// The operation that is under way, if there is one. None takes longer than fifteen seconds.
 #[derive(Default)]
 pub(super) struct Lane(Option<BoxFuture<'static, Answer>>);
 
@@ -52,9 +52,9 @@ impl Lane {
         self.0 = None;
     }
 
-    pub(super) fn commit(&mut self, state: &StateStore, fence: Fence, writes: Vec<Write>) {
+    pub(super) fn commit(&mut self, state: &StateStore, writes: Vec<Write>) {
         let state = state.clone();
-        self.begin(async move { Answer::Committed(state.commit(fence, writes).await) });
+        self.begin(async move { Answer::Committed(state.commit(writes).await) });
     }
 
     pub(super) fn read(&mut self, state: &StateStore) {
@@ -72,10 +72,10 @@ impl Lane {
         self.begin(async move { Answer::Created(state.create(shards).await) });
     }
 
-    pub(super) fn delete(&mut self, state: &StateStore, fence: Fence, shards: Vec<(ShardId, u64)>) {
+    pub(super) fn delete(&mut self, state: &StateStore, shards: Vec<(ShardId, u64)>) {
         let state = state.clone();
         self.begin(async move {
-            let done = state.delete(&shards, fence).await;
+            let done = state.delete(&shards).await;
             let ids = shards.into_iter().map(|(id, _)| id).collect();
             Answer::Deleted(ids, done)
         });

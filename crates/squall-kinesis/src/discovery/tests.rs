@@ -55,6 +55,14 @@ impl World {
             stored: &self.stored,
             taken: &self.taken,
             share,
+            beginning: Beginning {
+                initial: &Resolved::Latest,
+                stream: &StreamState {
+                    started_ms: 5,
+                    unlisted: false,
+                    newest: Some(2),
+                },
+            },
         })
     }
 
@@ -121,16 +129,37 @@ fn a_parent_that_left_the_listing_unfinished_still_holds_its_children() {
 }
 
 #[test]
-fn new_shards_are_stored_at_their_oldest_record_before_they_are_read() {
-    let world = World::default().listed(0, true, &[]).listed(1, false, &[0]);
-    let plan = world.plan();
-    assert_eq!(plan.start, []);
-    let created: Vec<_> = plan.create.iter().map(|(id, _)| id.clone()).collect();
-    assert_eq!(created, ids(&[0, 1]));
-    for (_, state) in &plan.create {
-        assert_eq!(state.checkpoint, Checkpoint::TrimHorizon);
+fn new_shards_are_stored_before_they_are_read_by_their_own_task() {
+    // Those up to 2 were there at the first start, which was at 5 ms and wanted the latest.
+    let mut world = World::default()
+        .listed(1, true, &[])
+        .listed(2, false, &[])
+        .listed(3, false, &[1]);
+    let odd = ShardInfo {
+        id: ShardId::new("no-number"),
+        parents: Vec::new(),
+        closed: false,
+    };
+    world.listed.insert(odd.id.clone(), odd);
+    let mut all = BTreeMap::new();
+    for task_idx in 0..2 {
+        let share = Share {
+            task_idx,
+            n_tasks: 2,
+        };
+        let plan = world.plan_for(share);
+        assert_eq!(plan.start, []);
+        for (id, state) in plan.create {
+            assert!(share.owns(&id));
+            assert_eq!(all.insert(id, state), None);
+        }
     }
-    assert_eq!(plan.create[1].1.parents, ids(&[0]));
+    let at_start = Checkpoint::AtTimestamp(5);
+    assert_eq!(all[&id(1)].checkpoint, at_start);
+    assert_eq!(all[&id(2)].checkpoint, at_start);
+    assert_eq!(all[&ShardId::new("no-number")].checkpoint, at_start);
+    assert_eq!(all[&id(3)].checkpoint, Checkpoint::TrimHorizon);
+    assert_eq!(all[&id(3)].parents, ids(&[1]));
 }
 
 #[test]

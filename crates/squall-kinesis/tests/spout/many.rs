@@ -58,8 +58,8 @@ async fn a_first_start_that_is_broken_off_between_chunks_is_finished_by_the_next
         fake.put(shard, "old");
     }
     tokio::time::advance(Duration::from_secs(5)).await;
-    // The note of the first start, and one chunk.
-    store.n_commits_left.store(2, Ordering::SeqCst);
+    // The notes of the first start and of the first listing, and one chunk.
+    store.n_commits_left.store(3, Ordering::SeqCst);
     let mut driver = setup.start();
     driver.run_for(Duration::from_secs(5)).await;
     driver.kill();

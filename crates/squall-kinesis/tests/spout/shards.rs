@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_core::CheckpointStore;
+use squall_core::{CheckpointStore, Fence};
 use squall_kinesis::{ErrorClass, InitialPosition};
 
 use crate::fake::{Fault, Op};
@@ -171,6 +171,49 @@ async fn tasks_share_the_shards_and_hand_over_at_a_reshard() {
     let (_, children) = tokio::join!(settle(&mut first), settle(&mut second));
     assert_eq!(data(&children), ["c0", "c1"], "within three seconds");
     fake.assert_polite();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_of_workers_with_different_fences_keep_out_of_each_others_way() {
+    let (fake, store, setup) = world(4);
+    for shard in 0..4 {
+        fake.put_many(shard, &format!("s{shard}r"), 0..3);
+    }
+    // Whichever of them was there first, and whatever moved or was restarted since.
+    let mut tasks: Vec<_> = [(0, 3, 1), (1, 1, 9)]
+        .into_iter()
+        .map(|(task_idx, placement_epoch, incarnation)| {
+            let mut setup = setup.clone();
+            setup.task_idx = task_idx;
+            setup.n_tasks = 2;
+            setup.fence = Fence {
+                placement_epoch,
+                incarnation,
+            };
+            setup.start()
+        })
+        .collect();
+    let (mut first, mut second) = (tasks.remove(0), tasks.remove(0));
+    let (of_first, of_second) = tokio::join!(settle(&mut first), settle(&mut second));
+    assert_eq!((of_first.len(), of_second.len()), (6, 6));
+    first.ack_all(&of_first);
+    second.ack_all(&of_second);
+    fake.reshard(&[0], &[5]);
+    fake.put_many(5, "c", 0..2);
+    let (_, children) = tokio::join!(settle(&mut first), settle(&mut second));
+    assert_eq!(data(&children), ["c0", "c1"]);
+    second.ack_all(&children);
+    tokio::join!(settle(&mut first), settle(&mut second));
+    for task in [&first, &second] {
+        let states = (0..6).map(|n| task.metric("state", crate::fake::shard_id(n).as_str()));
+        assert!(states.into_iter().all(|state| state < 4), "none is dropped");
+    }
+    let entries = store.inner.list("top/clicks/web/shardId").await.unwrap();
+    let by_first = |entry: &squall_core::Entry| entry.fence.placement_epoch == 3;
+    assert_eq!(
+        entries.iter().filter(|(_, entry)| by_first(entry)).count(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
