@@ -10,6 +10,9 @@ use thiserror::Error;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Which copy of a task is speaking: compared first by placement epoch, then by incarnation.
+///
+/// A key belongs to whoever may write it: a task writes only keys that are its own, and one that takes
+/// keys over from another task, as after a change of parallelism, has to have the larger fence of the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence {
     /// The assignment version in which the task last moved.
@@ -71,7 +74,9 @@ pub enum StoreError {
     /// A key, value or commit is outside its bounds.
     #[error("{0}")]
     Invalid(String),
-    /// The store can't be reached or can't write now: try again.
+    /// The store can't be reached or can't write now: try again. A commit that is answered so may have
+    /// been done all the same, or be done yet: until a later answer tells, repeat it and write nothing
+    /// else to its keys.
     #[error("the checkpoint store is unavailable: {0}")]
     Unavailable(String),
 }
@@ -98,10 +103,12 @@ pub trait CheckpointStore: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<(String, Entry)>, StoreError>>;
 
     /// Writes all or nothing; returns the new version of each key in the order of the writes (0 for a
-    /// deleted one).
+    /// deleted one). May take a second or more, for a store may gather the commits of many tasks; a task
+    /// has one under way at a time.
     ///
     /// # Errors
-    /// Any [`StoreError`]; nothing was written.
+    /// Any [`StoreError`]; nothing was written, but for [`StoreError::Unavailable`], after which nobody
+    /// knows.
     fn commit(
         &self,
         fence: Fence,
