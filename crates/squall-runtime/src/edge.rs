@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -33,7 +34,15 @@ pub(crate) struct Edge {
     reader: Arc<Bell>,
     /// Set while senders wait for room.
     awaited: AtomicBool,
-    waiting: Mutex<Vec<Arc<Bell>>>,
+    waiting: Mutex<Vec<Waiter>>,
+}
+
+/// A sender that waits for room.
+enum Waiter {
+    /// A task of this worker.
+    Task(Arc<Bell>),
+    /// A link: one edge may have several, each from another worker.
+    Link(Waker),
 }
 
 impl Edge {
@@ -99,9 +108,25 @@ impl Edge {
     /// Asks to be woken when there is room. Try again after this and before parking: the room may have
     /// come in between.
     pub(crate) fn await_room(&self, sender: &Arc<Bell>) {
+        self.await_room_for(
+            |known| matches!(known, Waiter::Task(known) if Arc::ptr_eq(known, sender)),
+            || Waiter::Task(sender.clone()),
+        );
+    }
+
+    /// Asks to wake a link when there is room, see [`Edge::await_room`].
+    pub(crate) fn await_room_of_link(&self, link: &Waker) {
+        self.await_room_for(
+            |known| matches!(known, Waiter::Link(known) if known.will_wake(link)),
+            || Waiter::Link(link.clone()),
+        );
+    }
+
+    /// Adds who waits for room, unless it waits already.
+    fn await_room_for(&self, is_same: impl Fn(&Waiter) -> bool, new: impl FnOnce() -> Waiter) {
         let mut waiting = lock(&self.waiting);
-        if !waiting.iter().any(|known| Arc::ptr_eq(known, sender)) {
-            waiting.push(sender.clone());
+        if !waiting.iter().any(is_same) {
+            waiting.push(new());
         }
         self.awaited.store(true, Ordering::SeqCst);
     }
@@ -203,9 +228,18 @@ impl Edge {
 
     fn wake_waiting(&self) {
         if self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst) {
-            for sender in lock(&self.waiting).drain(..) {
-                sender.ring();
-            }
+            // Woken without the lock: a link may come back at once.
+            let waiting = std::mem::take(&mut *lock(&self.waiting));
+            waiting.into_iter().for_each(Waiter::wake);
+        }
+    }
+}
+
+impl Waiter {
+    fn wake(self) {
+        match self {
+            Self::Task(bell) => bell.ring(),
+            Self::Link(waker) => waker.wake(),
         }
     }
 }

@@ -33,18 +33,14 @@ impl Outlet for EdgeOutlet {
     }
 }
 
-/// The far end: a link is one of the edge's senders.
+/// The far end: links are among the edge's senders, one for each worker that has tasks of the emitter.
 pub(crate) struct EdgeInlet {
     edge: Arc<Edge>,
-    bell: Arc<Bell>,
 }
 
 impl EdgeInlet {
-    pub(crate) fn new(edge: Arc<Edge>) -> Self {
-        Self {
-            edge,
-            bell: Bell::outside(),
-        }
+    pub(crate) const fn new(edge: Arc<Edge>) -> Self {
+        Self { edge }
     }
 }
 
@@ -54,8 +50,6 @@ impl Inlet for EdgeInlet {
     }
 
     fn await_room(&self, waker: &Waker) {
-        self.bell.hush();
-        self.bell.set_waker(waker.clone());
-        self.edge.await_room(&self.bell);
+        self.edge.await_room_of_link(waker);
     }
 }

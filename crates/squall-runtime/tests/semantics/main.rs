@@ -14,6 +14,7 @@ mod flow;
 mod groupings;
 mod health;
 mod kit;
+mod links;
 mod parts;
 mod random_graphs;
 mod threads;

@@ -1,0 +1,113 @@
+//! What links see of one part of a topology: each test is the other workers itself. In virtual time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use squall_core::engine::{Batch, Delivery, Inlet, Item, Refused, Roots, Run, WorkerIdx};
+use squall_core::{Fence, ManualClock, Moment, Registry, Schema, TaskId, TopologySpec, Value};
+use squall_plan::Signatures;
+use squall_runtime::{Options, Part, Services, Simulation};
+
+use crate::kit::{Bench, FnBolt, Log, Numbers, services};
+
+/// A topology whose parts are made one at a time.
+struct Cluster {
+    spec: TopologySpec,
+    signatures: Signatures,
+    registry: Arc<Registry>,
+    options: Options,
+    workers: Vec<WorkerIdx>,
+}
+
+impl Cluster {
+    /// `workers` says for each task where it runs.
+    fn new(bench: Bench, workers: &[u32]) -> Self {
+        let (spec, signatures, registry, options) = bench.parts();
+        Self {
+            spec,
+            signatures,
+            registry,
+            options,
+            workers: workers.iter().map(|worker| WorkerIdx(*worker)).collect(),
+        }
+    }
+
+    /// Makes one worker's part, as its `incarnation`.
+    fn part(&self, me: u32, incarnation: u64) -> Simulation {
+        let part = Part {
+            me: WorkerIdx(me),
+            workers: self.workers.clone(),
+        };
+        let options = Options {
+            part: Some(part),
+            ..self.options.clone()
+        };
+        let fence = Fence {
+            incarnation,
+            ..Fence::default()
+        };
+        let services = Services {
+            fence,
+            ..services()
+        };
+        let (spec, signatures, registry) = (&self.spec, &self.signatures, &self.registry);
+        let clock = Arc::new(ManualClock::new());
+        Simulation::new(spec, signatures, registry, services, &options, clock).unwrap()
+    }
+}
+
+/// Counts how often a link was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// One untracked number, as it arrives from a task of `in`.
+fn number(source: TaskId) -> Item {
+    let schema = Schema::new("in".into(), "default".into(), vec!["n".into()]);
+    let mut batch = Batch::new(schema, source);
+    batch.push(&mut vec![Value::I64(1)]);
+    let run = Run {
+        batch_idx: 0,
+        n_rows: 1,
+        roots: Roots::None,
+    };
+    let rows = Delivery::new(vec![Arc::new(batch)], vec![run], Vec::new(), Moment::ZERO);
+    Item::Rows(rows)
+}
+
+fn is_full(inlet: &dyn Inlet, source: TaskId) -> bool {
+    matches!(inlet.try_deliver(number(source)), Err(Refused::Full(_)))
+}
+
+#[test]
+fn each_link_that_waits_for_room_at_a_reader_is_woken() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.topology.settings().edge_batches = 1;
+    let (of_spout, of_sink) = (log.clone(), log.clone());
+    bench.spout("in", 2, move || Numbers::new(&of_spout, 0));
+    bench
+        .bolt("sink", move || FnBolt::sink(&of_sink))
+        .global("in");
+    let mut part = Cluster::new(bench, &[0, 1, 2]).part(2, 1);
+    let inlet = part.ports().unwrap().inlets[0].1.clone();
+
+    assert!(!is_full(&*inlet, TaskId(0)) && is_full(&*inlet, TaskId(1)));
+    let links: [Arc<Woken>; 2] = Default::default();
+    let wakers = links.each_ref().map(|link| Waker::from(link.clone()));
+    // One of them asks twice: that counts once.
+    for waker in [&wakers[0], &wakers[1], &wakers[0]] {
+        inlet.await_room(waker);
+    }
+    part.run_until_idle();
+    assert!(!is_full(&*inlet, TaskId(1)));
+    let n_woken = links.map(|link| link.0.load(Ordering::SeqCst));
+    assert_eq!(n_woken, [1, 1]);
+    assert_eq!(log.executed()["sink/0"], 1);
+}
