@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use squall_core::{
-    ComponentId, Metrics, Registry, Schema, Settings, Str, TaskId, TaskInfo, TaskServices,
+    ComponentId, Fence, Metrics, Registry, Schema, Settings, Str, TaskId, TaskInfo, TaskServices,
     TopologySpec,
 };
 use squall_plan::{ComponentLayout, Kind, Layout, Signatures};
@@ -89,7 +89,9 @@ impl Assembly {
                     .map(|c| (c.id.clone(), c.task_ids().collect()))
                     .collect(),
             ),
-            seed: settings.seed.unwrap_or_else(|| fastrand::u64(..)),
+            seed: settings
+                .seed
+                .map_or_else(|| fastrand::u64(..), |seed| seed_of(seed, services.fence)),
             settings: settings.clone(),
             registry: registry.clone(),
             services: services.clone(),
@@ -124,6 +126,13 @@ impl Assembly {
             services,
         })
     }
+}
+
+/// Derives the seed of one copy of a topology: were it the same for the next one, what is still said to the
+/// trees of this one would reach those of the next.
+const fn seed_of(seed: u64, fence: Fence) -> u64 {
+    seed ^ fence.placement_epoch.wrapping_mul(0xD1B5_4A32_D192_ED03)
+        ^ fence.incarnation.wrapping_mul(0x8CB9_2BA7_2F3D_8DD7)
 }
 
 /// What is needed to build each task.
@@ -215,7 +224,7 @@ impl Builder<'_> {
             component.outputs.iter().map(|(stream, _)| stream.clone()),
         ));
         let metrics = Metrics::default();
-        // Every task draws from a stream of its own, the same in each run under a fixed seed.
+        // Every task draws from a stream of its own, the same in each run of a copy under a fixed seed.
         let mut rng = fastrand::Rng::with_seed(
             self.seed
                 .wrapping_add(u64::from(task.0).wrapping_mul(0x9E37_79B9)),

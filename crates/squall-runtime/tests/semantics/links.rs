@@ -111,3 +111,40 @@ fn each_link_that_waits_for_room_at_a_reader_is_woken() {
     assert_eq!(n_woken, [1, 1]);
     assert_eq!(log.executed()["sink/0"], 1);
 }
+
+#[test]
+fn what_is_said_to_an_ended_copy_of_a_worker_reaches_no_tree_of_the_next() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.topology.settings().seed = Some(7);
+    let (of_spout, of_sink) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 10));
+    bench
+        .bolt("sink", move || FnBolt::sink(&of_sink))
+        .global("in");
+    let cluster = Cluster::new(bench, &[0, 1]);
+    let (mut old, mut sinks) = (cluster.part(0, 1), cluster.part(1, 1));
+    old.activate();
+    old.run_until_idle();
+    while let Some(item) = old.ports().unwrap().outlets[0].1.take() {
+        sinks.ports().unwrap().inlets[0]
+            .1
+            .try_deliver(item)
+            .unwrap();
+    }
+    sinks.run_until_idle();
+    assert_eq!(log.executed()["sink/0"], 10);
+    let mut words = Vec::new();
+    sinks.ports().unwrap().ack_outlets[0].1.take(&mut words);
+    assert!(!words.is_empty());
+    drop(old);
+
+    // Its tuples haven't left.
+    let mut new = cluster.part(0, 2);
+    new.activate();
+    new.run_until_idle();
+    new.ports().unwrap().ack_inlets[0].1.contribute(&mut words);
+    new.run_until_idle();
+    assert_eq!((log.acked(), log.failed()), (Vec::new(), Vec::new()));
+    assert_eq!(new.snapshot().pending(), 10);
+}
