@@ -25,6 +25,8 @@ pub(crate) enum Phase {
 
 /// The shared state. All changes ring every bell.
 pub(crate) struct Control {
+    /// Other parts of the topology run elsewhere.
+    is_part: bool,
     phase: AtomicU8,
     /// The topology was active at least once.
     opened: AtomicBool,
@@ -57,6 +59,7 @@ impl Control {
             Phase::Active
         };
         Self {
+            is_part,
             phase: AtomicU8::new(phase as u8),
             opened: AtomicBool::new(!is_part),
             drain_deadline: AtomicU64::new(u64::MAX),
@@ -86,6 +89,12 @@ impl Control {
     /// Tells whether spouts may open: all tasks of the topology have been ready once.
     pub(crate) fn may_open(&self) -> bool {
         self.opened.load(Ordering::SeqCst)
+    }
+
+    /// Tells whether a bolt may end whose senders have all ended. In a part they may be started again
+    /// elsewhere, and then it is needed, unless the part itself is to end.
+    pub(crate) fn bolts_may_end(&self, now: Moment) -> bool {
+        !self.is_part || self.phase(now) >= Phase::Draining
     }
 
     /// Returns when draining turns to forced.

@@ -27,6 +27,8 @@ pub(crate) struct BoltTask {
     slice: Slice,
     /// The bolt was made, or something was executed, since the last flush.
     unflushed: bool,
+    /// The readers have been told that nothing more is to come.
+    said_end: bool,
     ending: Ending,
 }
 
@@ -57,6 +59,7 @@ impl BoltTask {
             tick: None,
             slice: Slice::new(),
             unflushed: true,
+            said_end: false,
             ending: Ending::No,
         }
     }
@@ -272,7 +275,8 @@ impl BoltTask {
     }
 
     /// Ends the task once nothing can come any more and its own roots have their verdicts. One that is
-    /// down has lost what it might have flushed, and ends as it is.
+    /// down has lost what it might have flushed, and ends as it is. One that may not end flushes all the same,
+    /// again and again should more come.
     fn end_if_done(&mut self) -> Next {
         let over = self.ending == Ending::No
             && self.base.control.spouts_have_ended()
@@ -288,9 +292,15 @@ impl BoltTask {
             // Verdicts of own roots are still to come; the drain deadline bounds the wait.
             return Next::Wait;
         }
-        self.base.output.send_end(self.base.info.task);
-        self.ending = Ending::Told;
-        Next::Again
+        let is_news = !std::mem::replace(&mut self.said_end, true);
+        if is_news {
+            self.base.output.send_end(self.base.info.task);
+        }
+        if self.base.control.bolts_may_end(self.now()) {
+            self.ending = Ending::Told;
+            return Next::Again;
+        }
+        if is_news { Next::Again } else { Next::Wait }
     }
 
     /// Closes the task once its readers have heard of its end.

@@ -378,6 +378,47 @@ fn what_waits_for_a_link_does_not_time_out() {
 }
 
 #[test]
+fn a_source_that_ended_may_be_started_again_and_finds_its_bolts() {
+    let log = Log::default();
+    let mut parts = chain(&log, 10, Grouping::Shuffle);
+    parts.activate();
+    parts.advance(Duration::from_secs(1));
+    assert_eq!(log.acked(), ids(0..10));
+    assert!(log.said().contains(&"spout closed".to_owned()));
+    assert!(!parts.parts[1].has_ended() && !parts.parts[2].has_ended());
+    parts.kill(0);
+    parts.advance(Duration::from_secs(1));
+    assert_eq!(
+        log.acked().len(),
+        20,
+        "the new source begins from the start"
+    );
+    assert!(log.failed().is_empty(), "{:?}", log.failed());
+    parts.drain();
+    assert!(parts.run_to_end(Duration::from_secs(1)), "{parts:?}");
+}
+
+#[test]
+fn bolts_flush_at_the_end_of_input_wherever_it_was() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let (of_spout, of_sink) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 100));
+    let sum = || {
+        FnBolt::new(|_, _, _| Ok(()))
+            .on_flush(|out, state| Ok(out.emit([std::mem::take(&mut state.seen) as i64])?))
+    };
+    bench.bolt("sum", sum).input("in", Grouping::Shuffle);
+    bench
+        .bolt("sink", move || FnBolt::sink(&of_sink))
+        .input("sum", Grouping::Global);
+    let mut parts = Parts::new(bench, 3, |task| task.0);
+    parts.activate();
+    parts.advance(Duration::from_secs(1));
+    assert_eq!(numbers_at(&log, "sink"), [100]);
+}
+
+#[test]
 fn a_worker_that_is_superseded_ends() {
     let log = Log::default();
     let mut parts = chain(&log, 10, Grouping::Shuffle);
