@@ -132,6 +132,13 @@ impl Hub {
         }
     }
 
+    /// Waits until all workers that were adopted have said how they are.
+    pub(crate) async fn settled(&self) {
+        for keeper in &self.keepers {
+            keeper.clone().settled().await;
+        }
+    }
+
     /// Ends all workers, gently, and waits until all slots are empty.
     pub(crate) async fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 //! keeper writes a file or starts a process, messages wait; the inbox is bounded, and who sends to a full
 //! one waits too.
 
+mod handle;
 mod launch;
 mod output;
 mod restore;
@@ -15,11 +16,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use squall_core::engine::WorkerIdx;
-use squall_core::{Clock, TopologyId};
-use squall_proto::{Cookie, Refusal, Sha256, SlotStatus, WorkerHello, WorkerOrder, WorkerStatus};
+use squall_core::Clock;
+use squall_proto::{Cookie, Refusal, Sha256, WorkerHello, WorkerOrder, WorkerStatus};
 use tokio::select;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -29,75 +29,11 @@ use crate::context::Context;
 use crate::home::SlotDir;
 use crate::order::SlotOrder;
 use crate::process::Watched;
-use crate::slots::{Effect, Event, Fault, Launch, Record, Slot, Work};
+use crate::slots::{Effect, Event, Fault, Launch, Phase, Record, Slot, View, Work};
 
-/// How many messages a keeper's inbox holds.
-const INBOX: usize = 64;
+pub(crate) use handle::{KeeperHandle, Message};
 
-/// What a keeper is told.
-pub(crate) enum Message {
-    /// Nimbus wants this, or nothing.
-    Order(Option<SlotOrder>),
-    /// A worker has called.
-    Hello {
-        /// As whom.
-        hello: WorkerHello,
-        /// Gets what the worker is to be told from now on; it ends when another call takes its place.
-        answer: oneshot::Sender<Result<watch::Receiver<Option<WorkerOrder>>, Refusal>>,
-    },
-    /// A worker that was accepted says how it is.
-    Status {
-        /// Which.
-        cookie: Cookie,
-        /// How it is.
-        status: WorkerStatus,
-    },
-    /// The supervisor ends: so must the worker.
-    Drain,
-}
-
-/// What a keeper lets others see.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// What nimbus is told.
-    pub(crate) status: SlotStatus,
-    /// The worker that runs.
-    pub(crate) launch: Option<Launch>,
-}
-
-/// A handle to a keeper.
-#[derive(Clone, Debug)]
-pub(crate) struct KeeperHandle {
-    /// The slot's port.
-    pub(crate) port: u16,
-    inbox: mpsc::Sender<Message>,
-    seen: watch::Receiver<Seen>,
-    dir: SlotDir,
-}
-
-impl KeeperHandle {
-    /// Tells the keeper; waits while its inbox is full. Says whether there still is one.
-    pub(crate) async fn tell(&self, message: Message) -> bool {
-        self.inbox.send(message).await.is_ok()
-    }
-
-    /// Returns how the slot is.
-    pub(crate) fn seen(&self) -> Seen {
-        self.seen.borrow().clone()
-    }
-
-    /// Waits until the slot is empty.
-    pub(crate) async fn emptied(&mut self) {
-        let empty = |seen: &Seen| seen.status.worker.is_none() && seen.launch.is_none();
-        // A keeper that is gone has nothing any more.
-        drop(self.seen.wait_for(empty).await);
-    }
-
-    /// Returns the directory in which a worker of this slot runs or ran.
-    pub(crate) fn worker_dir(&self, topology: &TopologyId, worker: WorkerIdx) -> PathBuf {
-        self.dir.worker(topology, worker)
-    }
-}
+use handle::Seen;
 
 /// One slot's keeper.
 pub(crate) struct Keeper {
@@ -161,25 +97,7 @@ impl Keeper {
                 // Who has gone away meanwhile will come again.
                 drop(answer.send(accepted));
             }
-            Message::Status { cookie, status } => {
-                let event = Event::Reported {
-                    cookie,
-                    ready: status.ready,
-                    drained: status.drained,
-                };
-                let known = self.slot.record().launch;
-                if known.is_some_and(|launch| launch.cookie == cookie) {
-                    let news = self.status.as_ref().is_none_or(|last| {
-                        (last.ready, last.drained, last.assignment_version)
-                            != (status.ready, status.drained, status.assignment_version)
-                    });
-                    self.status = Some(status);
-                    self.happen(event).await;
-                    if news {
-                        self.context.changed.notify_one();
-                    }
-                }
-            }
+            Message::Status { cookie, status } => self.reported(cookie, status).await,
             Message::Drain => {
                 self.happen(Event::Drain).await;
             }
@@ -219,6 +137,27 @@ impl Keeper {
         self.to_worker = watch::Sender::new(None);
         self.forward();
         Ok(self.to_worker.subscribe())
+    }
+
+    async fn reported(&mut self, cookie: Cookie, status: WorkerStatus) {
+        let launch = self.slot.record().launch;
+        if launch.is_none_or(|launch| launch.cookie != cookie) {
+            return;
+        }
+        let event = Event::Reported {
+            cookie,
+            ready: status.ready,
+            drained: status.drained,
+        };
+        let news = self.status.as_ref().is_none_or(|last| {
+            (last.ready, last.drained, last.assignment_version)
+                != (status.ready, status.drained, status.assignment_version)
+        });
+        self.status = Some(status);
+        self.happen(event).await;
+        if news {
+            self.context.changed.notify_one();
+        }
     }
 
     /// Lets the slot know what happened and does all that follows. Returns the refusal if that was a call
@@ -419,12 +358,21 @@ impl Keeper {
     }
 
     fn publish(&self) {
-        let view = self.slot.view();
-        let seen = Seen {
-            status: status::of_slot(self.port, view, self.status.as_ref()),
+        let (view, status) = (self.slot.view(), self.status.as_ref());
+        self.seen.send_replace(Seen {
+            is_settled: is_settled(&view, status),
+            status: status::of_slot(self.port, view, status),
             launch: self.slot.record().launch,
-        };
-        self.seen.send_replace(seen);
+        });
+    }
+}
+
+/// Tells whether a worker that was adopted has said how it is, so that nimbus can be told.
+fn is_settled(view: &View, status: Option<&WorkerStatus>) -> bool {
+    match view.phase {
+        Phase::Starting => false,
+        Phase::Running => status.is_some(),
+        Phase::Empty | Phase::Fetching | Phase::Stopping | Phase::Failed => true,
     }
 }
 

@@ -30,6 +30,9 @@ const BACKOFF: BackoffConfig = BackoffConfig {
     cap: Duration::from_secs(3),
 };
 
+/// How long workers that were adopted may take to come back before nimbus is told without them.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The connection to the nimbus that leads; `None` while there is none.
 pub(crate) type Leading = watch::Sender<Option<Channel>>;
 
@@ -55,6 +58,8 @@ impl Link {
     /// Attends to one nimbus after the other, for ever.
     pub(crate) async fn run(mut self) {
         let addresses = self.hub.context().nimbus.clone();
+        // To nimbus a worker that was adopted and hasn't called yet would look like one that just started.
+        drop(timeout(SETTLE_TIMEOUT, self.hub.settled()).await);
         let mut hint = None;
         for address in addresses.iter().cycle() {
             let address = hint.take().unwrap_or_else(|| address.clone());

@@ -173,7 +173,13 @@ impl Supervisor {
         let mut server = pin!(grpc::serve(self.listener, local, tail));
         select! {
             () = self.scope.draining() => {}
-            served = &mut server => served.map_err(|error| StartError::System(io::Error::other(error)))?,
+            served = &mut server => if let Err(error) = served {
+                return Err(StartError::System(io::Error::other(error)));
+            },
+            // None of them ends by itself. Who starts next adopts the workers.
+            Some(Err(error)) = tasks.join_next() => {
+                return Err(StartError::System(io::Error::other(error)));
+            }
         }
         if self.leave_workers {
             info!("supervisor ends and leaves its workers running");

@@ -11,7 +11,8 @@ use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::home::SlotDir;
-use crate::keeper::{INBOX, Keeper, KeeperHandle, Seen, status};
+use crate::keeper::handle::{INBOX, Seen};
+use crate::keeper::{Keeper, KeeperHandle, is_settled, status};
 use crate::order::SlotOrder;
 use crate::process::{self, Watched};
 use crate::slots::{Launch, Record, Slot};
@@ -54,6 +55,7 @@ impl Keeper {
         let seen = watch::Sender::new(Seen {
             status: status::of_slot(port, slot.view(), None),
             launch: slot.record().launch,
+            is_settled: is_settled(&slot.view(), None),
         });
         let handle = KeeperHandle {
             port,

@@ -12,13 +12,15 @@
 //! **Invariant:** never a twin: [`Effect::Launch`] is asked for only when every earlier launch has failed
 //! or its process is gone, and with a higher incarnation than all before.
 
+mod view;
+
 use std::time::Duration;
 
 use fastrand::Rng;
 use squall_core::{Fence, Moment};
 use squall_proto::{Cookie, Refusal, Sha256};
 
-use super::event::{Effect, Event, Fault, Launch, Phase, Process, Record, View, Work};
+use super::event::{Effect, Event, Fault, Launch, Process, Work};
 use super::limits::Limits;
 use super::restarts::Restarts;
 use super::worker::{Stage, Stopping, Worker};
@@ -108,54 +110,6 @@ impl Slot {
             }
             State::Stopping(stopping) => Some(stopping.until),
         }
-    }
-
-    /// Returns what the slot says of itself.
-    #[must_use]
-    pub fn view(&self) -> View {
-        let worker = self.worker();
-        let launch = match &self.state {
-            State::Launching(launch) => Some(launch),
-            _ => worker.map(|worker| &worker.launch),
-        };
-        let phase = match &self.state {
-            State::Empty => Phase::Empty,
-            State::Waiting(_) => Phase::Failed,
-            State::Fetching | State::Launching(_) => Phase::Fetching,
-            State::Alive(worker) if worker.attended => Phase::Running,
-            State::Alive(_) => Phase::Starting,
-            State::Stopping(_) => Phase::Stopping,
-        };
-        View {
-            phase,
-            work: launch.map(|launch| &launch.work).or(self.wanted()).cloned(),
-            incarnation: launch.map_or(self.started, |launch| launch.incarnation),
-            pid: worker.map(|worker| worker.process.pid),
-            ready: worker.is_some_and(|worker| worker.ready_since.is_some()),
-            crash_looping: phase == Phase::Failed && self.restarts.has_given_up(),
-            n_restarts: self.restarts.n_total(),
-            reason: self.reason.clone(),
-        }
-    }
-
-    /// Returns what has to be known of the slot after a crash.
-    #[must_use]
-    pub fn record(&self) -> Record {
-        let launch = match &self.state {
-            State::Launching(launch) => Some(launch),
-            _ => self.worker().map(|worker| &worker.launch),
-        };
-        Record {
-            incarnation: self.incarnation,
-            launch: launch.cloned(),
-            process: self.worker().map(|worker| worker.process),
-        }
-    }
-
-    /// Says whether a worker is there and must drain.
-    #[must_use]
-    pub const fn must_drain(&self) -> bool {
-        matches!(self.state, State::Stopping(_))
     }
 
     fn take(&mut self, event: Event, now: Moment, effects: &mut Vec<Effect>) {

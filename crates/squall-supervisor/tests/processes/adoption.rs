@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 use squall_daemon::shutdown::{Shutdown, ShutdownBounds};
+use squall_proto::SlotState;
 use squall_supervisor::{FailPoint, FailPoints, StartError, Supervisor};
 
-use crate::kit::{Behaviour, Kit, is_alive, signal, until};
+use crate::kit::{Behaviour, Kit, first, is_alive, signal, until};
 
 #[tokio::test]
 async fn workers_outlive_a_killed_supervisor_and_are_adopted() {
@@ -35,6 +36,13 @@ async fn workers_outlive_a_killed_supervisor_and_are_adopted() {
         assert_eq!(running.pid.get(), pid, "the same process");
         assert_eq!((again.fence, again.n_restarts), (worker.fence, 0));
         assert_eq!(kit.processes(), [pid]);
+        // Nimbus never heard that it was anything but ready.
+        let first_heard = kit.nimbus.first_status().unwrap();
+        let state = &first(&first_heard).unwrap().state;
+        assert!(
+            matches!(state, SlotState::Running(running) if running.ready),
+            "{state:?}"
+        );
     }
     // An adopted worker's end is noticed as well.
     signal(pid, Signal::KILL);

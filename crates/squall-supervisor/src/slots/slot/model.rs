@@ -5,6 +5,7 @@ use squall_core::TopologyId;
 use squall_core::engine::WorkerIdx;
 
 use super::*;
+use crate::slots::event::{Phase, Record};
 
 /// What may happen next; numbers choose among what is possible.
 #[derive(Clone, Copy, Debug)]

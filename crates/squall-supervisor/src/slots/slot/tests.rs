@@ -4,6 +4,7 @@ use squall_core::TopologyId;
 use squall_core::engine::WorkerIdx;
 
 use super::*;
+use crate::slots::event::Phase;
 
 const BINARY: Sha256 = Sha256::new([1; 32]);
 const SECOND: Duration = Duration::from_secs(1);

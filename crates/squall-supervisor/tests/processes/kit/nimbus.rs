@@ -41,6 +41,8 @@ struct State {
     topologies: watch::Sender<Vec<TopologyOrder>>,
     status: watch::Sender<Option<SupervisorStatus>>,
     hello: watch::Sender<Option<SupervisorHello>>,
+    /// What the last stream said first.
+    first: watch::Sender<Option<SupervisorStatus>>,
     n_fetches: AtomicUsize,
 }
 
@@ -56,6 +58,7 @@ impl Nimbus {
             topologies: watch::Sender::new(Vec::new()),
             status: watch::Sender::new(None),
             hello: watch::Sender::new(None),
+            first: watch::Sender::new(None),
             n_fetches: AtomicUsize::new(0),
         });
         let nimbus = Self {
@@ -106,6 +109,10 @@ impl Nimbus {
         self.state.status.send_replace(None);
     }
 
+    pub(crate) fn first_status(&self) -> Option<SupervisorStatus> {
+        self.state.first.borrow().clone()
+    }
+
     pub(crate) fn status(&self) -> Option<SupervisorStatus> {
         self.state.status.borrow().clone()
     }
@@ -145,11 +152,16 @@ impl wire::coordination_server::Coordination for Service {
         };
         self.0.hello.send_replace(Some(hello));
         let state = self.0.clone();
+        let mut first = true;
         tokio::spawn(async move {
             while let Ok(Some(report)) = reports.message().await {
                 let SupervisorReport::Status(status) = report.try_into().unwrap() else {
                     panic!("a second hello");
                 };
+                if first {
+                    state.first.send_replace(Some(status.clone()));
+                }
+                first = false;
                 state.status.send_replace(Some(status));
             }
         });
