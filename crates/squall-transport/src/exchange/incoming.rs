@@ -319,8 +319,14 @@ impl Mail {
 
     /// Hands over all contributions. Those to roots of tasks that are not here are for nobody.
     fn hand_over(&mut self, link: &LinkContext) {
+        // Neighbours mostly have the same owner.
+        let mut last = None;
         for (owner, contribution) in self.contributions.drain(..) {
-            let inlet_idx = self.owners.get(&owner).copied();
+            let inlet_idx = match last {
+                Some((known, inlet_idx)) if known == owner => inlet_idx,
+                _ => self.owners.get(&owner).copied(),
+            };
+            last = Some((owner, inlet_idx));
             let Some((inlet_idx, sorted)) =
                 inlet_idx.and_then(|idx| Some((idx, self.sorted.get_mut(idx)?)))
             else {

@@ -19,7 +19,7 @@ use super::peer::{PeerState, Target};
 use super::service::ExchangeService;
 use super::status::LinkStatus;
 use crate::config::{LinkConfig, Peer};
-use crate::link::{DataReceiver, DataSender, PeerFence};
+use crate::link::{DataReceiver, DataSender, PeerFence, Seen};
 use crate::ports::{Dial, Ports};
 
 /// The links of one worker to its peers. A handle: clones share the links.
@@ -91,7 +91,8 @@ impl Links {
 
     /// Links this worker with these peers and with no others; this worker itself may be among them. To be
     /// called with each new assignment, on a tokio runtime. Links to peers that stay are not touched: they
-    /// move on when the peer has moved, and begin anew when it has other tasks.
+    /// move on when the peer has moved, and begin anew when it has other tasks. A peer that an older
+    /// assignment places elsewhere stays where it is.
     pub fn set_peers(&self, peers: &[Peer]) {
         let own = self.link.config.worker;
         let peers: Vec<&Peer> = peers.iter().filter(|peer| peer.worker != own).collect();
@@ -113,10 +114,12 @@ impl Links {
                     state.place(target, &*self.link.ports.events);
                 }
                 (Some(state), _) => {
-                    // What is known of its copies stays known.
-                    state.place(target.clone(), &*self.link.ports.events);
-                    state.end.cancel();
-                    self.link_with(peer, target, state.fence());
+                    let seen = state.place(target.clone(), &*self.link.ports.events);
+                    if !matches!(seen, Seen::Stale { .. }) {
+                        state.end.cancel();
+                        // What is known of its copies stays known.
+                        self.link_with(peer, target, state.fence());
+                    }
                 }
                 (None, _) => {
                     let mut fence = PeerFence::default();
@@ -160,9 +163,7 @@ impl Links {
         };
         linked.peer.end.cancel();
         let ended = linked.peer.fence().newest();
-        if ended.incarnation > 0 {
-            self.link.ports.events.peer_ended(worker, ended);
-        }
+        self.link.ports.events.peer_ended(worker, ended);
     }
 
     fn link_with(&self, peer: &Peer, target: Target, fence: PeerFence) {

@@ -15,9 +15,9 @@ pub struct PeerFence {
 pub enum Seen {
     /// It is the one that was known.
     Same,
-    /// It is newer. The incarnation in it, if there was one, is no more.
+    /// It is newer.
     Newer {
-        /// The incarnation that has ended.
+        /// The copy that has ended by that, if there was one; its incarnation is 0 if it never spoke.
         ended: Option<Fence>,
     },
     /// A newer one is known: whoever says this is an old copy, or talks of one.
@@ -39,9 +39,12 @@ impl PeerFence {
             };
         }
         let before = std::mem::replace(&mut self.newest, fence);
+        // Incarnations count from 1: with 0, only the epoch was known. Who has never spoken to this worker
+        // may have spoken to others: if it has moved, it has ended.
+        let moved = fence.placement_epoch > before.placement_epoch;
+        let ended = before.placement_epoch > 0 && (before.incarnation > 0 || moved);
         Seen::Newer {
-            // Incarnations count from 1: with 0, only the epoch was known.
-            ended: (before.incarnation > 0).then_some(before),
+            ended: ended.then_some(before),
         }
     }
 
@@ -92,5 +95,13 @@ mod tests {
         assert_eq!(peer.expect_epoch(4), Seen::Newer { ended });
         assert_eq!(peer.observe(fence(4, 1)), Seen::Newer { ended: None });
         assert_eq!(peer.newest(), fence(4, 1));
+    }
+
+    #[test]
+    fn a_copy_that_never_spoke_has_ended_when_it_has_moved() {
+        let mut peer = PeerFence::default();
+        peer.expect_epoch(3);
+        let ended = Some(fence(3, 0));
+        assert_eq!(peer.expect_epoch(5), Seen::Newer { ended });
     }
 }

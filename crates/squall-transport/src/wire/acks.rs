@@ -53,8 +53,14 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
         reason
     });
     let component = failure.component.as_ref().map_or("", ComponentId::as_str);
-    put_sized(out, component.as_bytes());
-    put_sized(out, failure.text.as_bytes());
+    put_sized(out, cut(component, MAX_COMPONENT_BYTES).as_bytes());
+    put_sized(out, cut(&failure.text, Failure::MAX_TEXT_BYTES).as_bytes());
+}
+
+/// Cuts a text at a character: what is longer would be refused, and with it the whole stream.
+fn cut(text: &str, max_bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(max_bytes))
+        .unwrap_or_default()
 }
 
 /// Decodes an ack payload and appends its contributions, each with the owner of its root. On an error
