@@ -3,7 +3,7 @@
 //! [`Desired`] is what the cluster is to be; it is in the store before anything follows from it.
 //! [`Observed`] is what supervisors said since this nimbus started. [`step`] takes an [`Event`] and answers
 //! with a [`Decision`]: the next [`Desired`], if it changes, and the reply. Orders to supervisors follow from
-//! the two ([`Desired::order_for`]), so that a nimbus that died anywhere between goes on by reading.
+//! the two ([`order_for`]), so that a nimbus that died anywhere between goes on by reading.
 //!
 //! **Invariant:** a worker moves only if its supervisor is lost or draining, its slot is gone, it crash-loops,
 //! or its topology is rebalanced; and no slot has two workers.

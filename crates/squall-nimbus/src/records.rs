@@ -1,7 +1,7 @@
 //! How the desired state stands in the store: a key for each topology, supervisor and spec.
 //!
-//! Specs stand by themselves, for they may be large and never change; a large one in several pieces. What a
-//! later nimbus has to read is written down here and nowhere else; `tests/records.rs` holds it.
+//! Specs stand by themselves, for they may be large and never change. What a later nimbus has to read is written
+//! down here and nowhere else; `tests/heart/records.rs` holds it.
 
 mod read;
 mod rows;
@@ -18,14 +18,14 @@ const COUNTERS: &str = "nimbus/counters";
 const TOPOLOGY: &str = "nimbus/topology/";
 /// What a topology is to be, by number.
 const DESIRED: &str = "nimbus/desired/";
-/// A piece of a spec, by the topology's number and its own.
+/// A spec, by the topology's number.
 const SPEC: &str = "nimbus/spec/";
 /// A supervisor, by id.
 const SUPERVISOR: &str = "nimbus/supervisor/";
 
-/// The largest piece of a spec, and the most that is put into one transaction, in bytes. Half of what a
-/// transaction may hold, so that the last thing always fits.
-const PIECE_BYTES: usize = 512 << 10;
+/// How much is put into one transaction, in bytes: less than half of what one may hold, so that the last thing
+/// always fits.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Makes the key of something that has a number: in the order of the numbers.
 fn numbered(prefix: &str, number: u64) -> String {

@@ -178,6 +178,18 @@ impl Record {
         }
     }
 
+    /// Returns the topology as others are told of it: with the number of workers that it really has.
+    #[must_use]
+    pub fn told(&self) -> Topology {
+        let n_workers = u32::try_from(self.workers.len())
+            .ok()
+            .and_then(NonZeroU32::new);
+        Topology {
+            n_workers: n_workers.unwrap_or(self.topology.n_workers),
+            ..self.topology.clone()
+        }
+    }
+
     /// Tells whether the workers are to end, or have ended.
     #[must_use]
     pub const fn is_ending(&self) -> bool {

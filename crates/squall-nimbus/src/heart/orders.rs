@@ -21,19 +21,11 @@ pub fn order_for(
 ) -> Vec<TopologyOrder> {
     let records = desired.topologies.values();
     let running = records.filter(|record| !record.is_ending() && has_worker(record, supervisor));
-    let orders = running.map(|record| {
-        // Workers hear how many there really are.
-        let mut topology = record.topology.clone();
-        let n_workers = u32::try_from(record.workers.len()).ok();
-        topology.n_workers = n_workers
-            .and_then(|n| n.try_into().ok())
-            .unwrap_or(topology.n_workers);
-        TopologyOrder {
-            topology,
-            assignment: desired.assignment(record),
-            phase: record.phase(),
-            all_ready: observed.all_ready.contains(&record.number),
-        }
+    let orders = running.map(|record| TopologyOrder {
+        topology: record.told(),
+        assignment: desired.assignment(record),
+        phase: record.phase(),
+        all_ready: observed.all_ready.contains(&record.number),
     });
     orders.collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use squall_core::SupervisorId;
 use squall_proto::{FieldError, Program, Topology, TopologyName};
@@ -27,8 +27,6 @@ pub struct Broken {
 }
 
 /// Reads the desired state out of all entries under [`super::PREFIX`].
-///
-/// Pieces of specs without a topology are passed over: their topology was never stored.
 ///
 /// # Errors
 /// [`Broken`].
@@ -75,24 +73,20 @@ fn record(
         .get(&desired_key)
         .ok_or_else(|| broken(&desired_key, &"it is missing"))?;
     let desired: DesiredRow = parse(&desired_key, value)?;
-    let mut spec_json = BytesMut::new();
-    for piece in 0..row.n_spec_pieces {
-        let piece_key = format!("{}/{piece}", numbered(SPEC, number));
-        let piece = entries
-            .get(&piece_key)
-            .ok_or_else(|| broken(&piece_key, &"it is missing"))?;
-        spec_json.extend_from_slice(piece);
-    }
+    let spec_key = numbered(SPEC, number);
+    let spec_json = entries
+        .get(&spec_key)
+        .ok_or_else(|| broken(&spec_key, &"it is missing"))?;
     let field = |error: FieldError| broken(key, &error);
     let name: TopologyName = row.name.parse().map_err(field)?;
-    let spec = read(&spec_json, &desired.parallelism).map_err(|why| broken(key, &why.message))?;
+    let spec = read(spec_json, &desired.parallelism).map_err(|why| broken(key, &why.message))?;
     let program = row.program.map(|(name, args)| Program { name, args });
     let workers = desired.workers();
     Ok(Record {
         number,
         topology: Topology {
             id: name.id(number),
-            spec_json: spec_json.freeze(),
+            spec_json: spec_json.clone(),
             spec_sha256: row.spec_sha256.parse().map_err(field)?,
             binary_sha256: row.binary_sha256.parse().map_err(field)?,
             n_workers: desired.n_workers,

@@ -26,8 +26,6 @@ pub(super) struct CountersRow {
 #[serde(deny_unknown_fields)]
 pub(super) struct TopologyRow {
     pub(super) name: String,
-    /// In how many pieces the spec stands.
-    pub(super) n_spec_pieces: u64,
     pub(super) spec_sha256: String,
     pub(super) binary_sha256: String,
     /// The name and the arguments of one that is built in Rust.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::heart::{Desired, Record};
 
 use super::rows::{CountersRow, DesiredRow, SupervisorRow, TopologyRow};
-use super::{COUNTERS, DESIRED, PIECE_BYTES, SPEC, SUPERVISOR, TOPOLOGY, numbered};
+use super::{BATCH_BYTES, COUNTERS, DESIRED, SPEC, SUPERVISOR, TOPOLOGY, numbered};
 
 /// What is written at once: keys with their new values, `None` to delete.
 pub type Batch = Vec<(String, Option<Bytes>)>;
@@ -17,13 +17,11 @@ pub type Batch = Vec<(String, Option<Bytes>)>;
 /// Returns what has to be written for `new` to stand in the store where `old` stands, in the order in which
 /// the batches are to be written.
 ///
-/// It is nearly always one. More come of large specs, which precede their topology: pieces without one are
-/// of no account; or of very many changes at once. Then what is deleted comes first, for a slot that a
-/// topology has left may be another's already.
+/// It is nearly always one; more for very many changes at once. Then what is deleted comes first, for a slot
+/// that a topology has left may be another's already.
 #[must_use]
 pub fn changes(old: &Desired, new: &Desired) -> Vec<Batch> {
     let mut writer = Writer::default();
-    let mut specs = Vec::new();
     let numbers: BTreeSet<&u64> = old.topologies.keys().chain(new.topologies.keys()).collect();
     let pairs = numbers
         .iter()
@@ -32,9 +30,7 @@ pub fn changes(old: &Desired, new: &Desired) -> Vec<Batch> {
         if let (Some(record), None) = (before, after) {
             writer.delete(numbered(TOPOLOGY, record.number));
             writer.delete(numbered(DESIRED, record.number));
-            for piece in 0..pieces(record).count() {
-                writer.delete(spec_key(record.number, piece));
-            }
+            writer.delete(numbered(SPEC, record.number));
         }
     }
     for id in old
@@ -57,10 +53,8 @@ pub fn changes(old: &Desired, new: &Desired) -> Vec<Batch> {
             continue;
         }
         if before.is_none() {
-            for (idx, piece) in pieces(record).enumerate() {
-                let piece = record.topology.spec_json.slice_ref(piece);
-                specs.push((spec_key(record.number, idx), Some(piece)));
-            }
+            let spec_json = record.topology.spec_json.clone();
+            writer.push(numbered(SPEC, record.number), Some(spec_json));
             writer.put(numbered(TOPOLOGY, record.number), &row_of(record));
         }
         writer.put(
@@ -77,7 +71,9 @@ pub fn changes(old: &Desired, new: &Desired) -> Vec<Batch> {
             writer.put(format!("{SUPERVISOR}{id}"), &SupervisorRow::from(&**known));
         }
     }
-    writer.finish(specs)
+    writer.full.push(writer.batch);
+    writer.full.retain(|batch| !batch.is_empty());
+    writer.full
 }
 
 /// Fills batches.
@@ -101,38 +97,13 @@ impl Writer {
 
     fn push(&mut self, key: String, value: Option<Bytes>) {
         let n_bytes = key.len() + value.as_ref().map_or(0, Bytes::len);
-        if self.n_bytes + n_bytes > PIECE_BYTES && !self.batch.is_empty() {
+        if self.n_bytes + n_bytes > BATCH_BYTES && !self.batch.is_empty() {
             self.full.push(std::mem::take(&mut self.batch));
             self.n_bytes = 0;
         }
         self.n_bytes += n_bytes;
         self.batch.push((key, value));
     }
-
-    /// Puts the pieces of specs first, each by itself unless they are small enough to go along.
-    fn finish(mut self, specs: Batch) -> Vec<Batch> {
-        let n_bytes: usize = specs
-            .iter()
-            .filter_map(|(_, piece)| piece.as_ref().map(Bytes::len))
-            .sum();
-        if self.full.is_empty() && self.n_bytes + n_bytes <= PIECE_BYTES {
-            self.batch.extend(specs);
-        } else {
-            self.full
-                .splice(0..0, specs.into_iter().map(|piece| vec![piece]));
-        }
-        self.full.push(self.batch);
-        self.full.retain(|batch| !batch.is_empty());
-        self.full
-    }
-}
-
-fn pieces(record: &Record) -> impl Iterator<Item = &[u8]> {
-    record.topology.spec_json.chunks(PIECE_BYTES)
-}
-
-fn spec_key(number: u64, piece: usize) -> String {
-    format!("{}/{piece}", numbered(SPEC, number))
 }
 
 fn row_of(record: &Record) -> TopologyRow {
@@ -140,7 +111,6 @@ fn row_of(record: &Record) -> TopologyRow {
     let program = topology.program.as_ref();
     TopologyRow {
         name: record.name.to_string(),
-        n_spec_pieces: pieces(record).map(|_| 1).sum(),
         spec_sha256: topology.spec_sha256.to_string(),
         binary_sha256: topology.binary_sha256.to_string(),
         program: program.map(|program| (program.name.clone(), program.args.clone())),

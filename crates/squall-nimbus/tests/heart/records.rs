@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use squall_nimbus::records::{changes, desired_from};
+use squall_nimbus::heart::Desired;
+use squall_nimbus::records::{Batch, changes, desired_from};
+use squall_store::cluster::MAX_TXN_BYTES;
 
-use crate::world::World;
+use crate::world::{World, submit_json};
 
 fn texts(world: &World) -> BTreeMap<String, String> {
     let entries = world.store.iter();
@@ -33,7 +35,7 @@ fn entries_look_as_they_always_have() {
     expect(
         "nimbus/topology/00000000000000000001",
         &format!(
-            r#"{{"name":"words","n_spec_pieces":1,"spec_sha256":"{sha8}","binary_sha256":"{sha7}","program":null,"submitted_unix_ms":1577836800000}}"#
+            r#"{{"name":"words","spec_sha256":"{sha8}","binary_sha256":"{sha7}","program":null,"submitted_unix_ms":1577836800000}}"#
         ),
     );
     expect(
@@ -45,7 +47,7 @@ fn entries_look_as_they_always_have() {
         r#"{"lifecycle":{"state":"active"},"launched":false,"version":2,"n_workers":3,"parallelism":{},"supervisors":["a","b"],"workers":[[[0,6702],2,[[0,1],[3,1],[6,1]]],[[1,6702],2,[[1,1],[4,1],[7,1]]],[null,0,[[2,1],[5,1],[8,1]]]]}"#,
     );
     assert!(
-        texts["nimbus/spec/00000000000000000001/0"]
+        texts["nimbus/spec/00000000000000000001"]
             .starts_with(r#"{"name":"words","settings":{"workers":1,"#)
     );
     assert_eq!(texts.len(), 9);
@@ -74,7 +76,7 @@ fn a_broken_or_newer_entry_is_named() {
         newer.contains("unknown field `colour`") && newer.contains("newer nimbus"),
         "{newer}"
     );
-    let torn = broken(&|entries| drop(entries.remove("nimbus/spec/00000000000000000001/0")));
+    let torn = broken(&|entries| drop(entries.remove("nimbus/spec/00000000000000000001")));
     assert!(torn.contains("nimbus/spec/"), "{torn}");
 }
 
@@ -90,18 +92,29 @@ fn nothing_is_written_where_nothing_changes() {
 
 #[test]
 fn very_many_changes_are_written_in_batches_that_fit() {
-    let mut world = World::of(20, 64);
-    for n in 0..40 {
-        world.submit(&format!("t{n}"), 30, 200).unwrap();
+    let config = "x".repeat(900 << 10);
+    let mut world = World::of(4, 4);
+    for n in 0..12 {
+        let name = format!("t{n}");
+        let spouts = format!(r#"{{"in": {{"type": "x", "config": {{"text": "{config}"}}}}}}"#);
+        let spec = format!(r#"{{"name": "{name}", "spouts": {spouts}}}"#);
+        world
+            .event(submit_json(&name, spec.into_bytes(), None, false))
+            .unwrap();
     }
-    let empty = squall_nimbus::heart::Desired::default();
-    let batches = changes(&empty, &world.desired);
-    let size = |batch: &Vec<(String, Option<Bytes>)>| -> usize {
-        batch
-            .iter()
+    let batches = changes(&Desired::default(), &world.desired);
+    let size = |batch: &Batch| -> usize {
+        let entries = batch.iter();
+        entries
             .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
             .sum()
     };
-    assert!(batches.len() > 1 || size(&batches[0]) <= 1 << 19);
-    assert!(batches.iter().all(|batch| size(batch) <= 1 << 20));
+    assert_eq!(batches.len(), 3);
+    assert!(batches.iter().all(|batch| size(batch) <= MAX_TXN_BYTES / 2));
+    let all = batches
+        .concat()
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    let again = desired_from(all).unwrap();
+    assert_eq!(format!("{again:?}"), format!("{:?}", world.desired));
 }

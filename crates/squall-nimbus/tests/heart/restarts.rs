@@ -138,36 +138,3 @@ fn a_supervisor_that_does_not_come_back_after_a_restart_is_lost_after_the_grace(
     world.seconds(3);
     assert!(!world.machines("words").contains("a"));
 }
-
-#[test]
-fn a_spec_in_pieces_is_there_as_a_whole_or_not_at_all() {
-    let config = "x".repeat(900 << 10);
-    let spec = format!(
-        r#"{{"name": "large", "spouts": {{"in": {{"type": "x", "config": {{"text": "{config}"}}}}}}}}"#
-    );
-    let submit = || crate::world::submit_json("large", spec.clone().into_bytes(), None, false);
-    for dies_after in 0..4 {
-        let mut world = launched();
-        world.dies_after = Some(dies_after);
-        world.event(submit()).unwrap_err();
-        // Two pieces of the spec, then the topology.
-        assert_eq!(
-            world.find("large").is_some(),
-            dies_after == 3,
-            "after {dies_after}"
-        );
-        if dies_after < 3 {
-            world.event(submit()).unwrap();
-        }
-        world.seconds(8);
-        let record = world.record("large");
-        assert!(record.launched);
-        assert_eq!(record.topology.spec_json, spec.as_bytes());
-        world.kill("large", 0).unwrap();
-        world.seconds(5);
-        assert!(
-            world.store.keys().all(|key| !key.contains("0003")),
-            "something is left"
-        );
-    }
-}
