@@ -97,7 +97,6 @@ pub(super) fn rebalance(
     if !asked.dry_run {
         observed.drains_since.remove(&record.number);
         observed.forgive(record.number);
-        note_drain(observed, &record);
         change(draft, &record, lifecycle);
         progress(draft, observed, record.number);
     }
@@ -139,21 +138,6 @@ fn change(draft: &mut Draft<'_>, record: &Record, lifecycle: Lifecycle) {
         && let Some(record) = draft.edit_record(record.number)
     {
         record.lifecycle = lifecycle;
-    }
-}
-
-/// Forgets what workers said of an earlier drain.
-fn note_drain(observed: &mut Observed, record: &Record) {
-    for slot in record
-        .workers
-        .iter()
-        .filter_map(|worker| worker.slot.as_ref())
-    {
-        let seen = observed.supervisors.get_mut(&slot.supervisor);
-        let slots = seen.and_then(|seen| seen.slots.as_mut());
-        if let Some(report) = slots.and_then(|slots| slots.get_mut(&slot.port)) {
-            report.not_drained();
-        }
     }
 }
 

@@ -222,13 +222,6 @@ impl From<&SlotWorker> for SlotReport {
 }
 
 impl SlotReport {
-    /// Forgets that the worker has drained.
-    pub(super) const fn not_drained(&mut self) {
-        if let SlotReportState::Running { drained, .. } = &mut self.state {
-            *drained = false;
-        }
-    }
-
     /// Tells whether the worker crash-loops.
     pub(super) const fn is_crash_looping(&self, limits: &Limits) -> bool {
         match self.state {

@@ -71,8 +71,10 @@ pub(super) fn deal(layout: &Layout, n_workers: NonZeroU32) -> Vec<Worker> {
     workers.collect()
 }
 
-/// Ends a rebalance: the topology is what it was before, with its tasks dealt out anew. Workers whose tasks
-/// stay the same keep their epochs; the others have none until they are placed.
+/// Ends a rebalance: the topology is what it was before, with its tasks dealt out anew.
+///
+/// No worker has an epoch until it is placed, not even one that stays where it is: tasks that have drained
+/// have ended, and a new copy of each begins.
 pub(super) fn deal_anew(draft: &mut Draft<'_>, number: u64) {
     let Some(record) = draft.edit_record(number) else {
         return;
@@ -86,7 +88,6 @@ pub(super) fn deal_anew(draft: &mut Draft<'_>, number: u64) {
     else {
         return;
     };
-    let renumbered = record.topology.parallelism != parallelism;
     record.lifecycle = if active {
         Lifecycle::Active
     } else {
@@ -94,7 +95,7 @@ pub(super) fn deal_anew(draft: &mut Draft<'_>, number: u64) {
     };
     record.launched = false;
     record.topology.n_workers = n_workers;
-    if renumbered {
+    if record.topology.parallelism != parallelism {
         record.topology.parallelism = parallelism;
         // It was checked when the rebalance was asked for.
         if let Ok(spec) = read(&record.topology.spec_json, &record.topology.parallelism) {
@@ -104,9 +105,6 @@ pub(super) fn deal_anew(draft: &mut Draft<'_>, number: u64) {
     let mut workers = deal(&record.layout, n_workers);
     for (worker, old) in workers.iter_mut().zip(&record.workers) {
         worker.slot.clone_from(&old.slot);
-        if worker.tasks == old.tasks && !renumbered {
-            worker.epoch = old.epoch;
-        }
     }
     record.workers = workers;
 }

@@ -85,14 +85,38 @@ fn other_numbers_of_tasks_give_every_worker_a_new_epoch() {
 }
 
 #[test]
-fn a_rebalance_that_changes_nothing_moves_nobody() {
+fn a_rebalance_begins_every_worker_anew_where_it_can_stay() {
     let mut world = launched(3, 3);
-    let (running, epochs) = (world.running("words"), world.epochs("words"));
+    let (running, places, epochs) = (
+        world.running("words"),
+        world.places("words"),
+        world.epochs("words"),
+    );
     world.rebalance("words", 0, &[], false).unwrap();
     world.seconds(10);
     assert_eq!(phases(&world), ["active"]);
-    assert_eq!(world.running("words"), running);
-    assert_eq!(world.epochs("words"), epochs);
+    assert_eq!(world.places("words"), places);
+    let version = world.record("words").version;
+    assert!(version > epochs[0]);
+    assert_eq!(world.epochs("words"), [version; 3]);
+    assert!(
+        world.running("words").is_disjoint(&running),
+        "drained tasks have ended"
+    );
+}
+
+#[test]
+fn spouts_wait_until_the_last_of_the_new_copies_is_ready() {
+    let mut world = launched(3, 3);
+    world.rebalance("words", 0, &[], false).unwrap();
+    while world.record("words").state() == squall_proto::TopologyState::Rebalancing {
+        world.seconds(1);
+    }
+    // What the old copies said of themselves, ready and drained, is of no account.
+    world.seconds(1);
+    assert_eq!(phases(&world), ["starting"]);
+    world.seconds(5);
+    assert_eq!(phases(&world), ["active"]);
 }
 
 #[test]
@@ -102,15 +126,13 @@ fn new_machines_are_used_after_a_rebalance_and_not_before() {
     world.join("c", 4);
     world.seconds(20);
     assert_eq!(world.machines("words").len(), 1);
-    let staying = world.epochs("words");
+    let before = world.places("words");
     world.rebalance("words", 0, &[], false).unwrap();
     world.seconds(12);
     assert_eq!(world.machines("words").len(), 3);
-    let kept = staying
-        .iter()
-        .filter(|epoch| world.epochs("words").contains(epoch))
-        .count();
-    assert!(kept >= 1, "one could have stayed");
+    let after = world.places("words");
+    let n_stayed = before.iter().zip(&after).filter(|(a, b)| a == b).count();
+    assert_eq!(n_stayed, 1, "one could have stayed");
 }
 
 #[test]
@@ -167,6 +189,6 @@ fn a_second_rebalance_waits_for_its_own_drain() {
         );
         world.seconds(1);
         assert_eq!(phases(&world), ["draining"]);
-        world.seconds(4);
+        world.seconds(9);
     }
 }
