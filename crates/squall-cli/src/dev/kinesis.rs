@@ -1,5 +1,6 @@
 //! `dev kinesis`: the embedded endpoint by itself.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use squall_kinesis::dev::{Admin, Endpoint, EndpointOptions};
 /// The most shards of one stream that can be asked for here.
 const MAX_SHARDS: u16 = 1000;
 
-/// Serve the Kinesis API on 127.0.0.1, for topologies and for AWS clients, until Ctrl-C
+/// Serve the Kinesis API on this machine, for topologies and for AWS clients, until Ctrl-C
 ///
 /// Prints the endpoint's URL on stdout once it serves. Any credentials are taken.
 #[derive(Args, Debug)]
@@ -25,6 +26,12 @@ Examples:
   squall dev get --stream clicks
   squall run topology.yaml --set spouts.clicks.config.endpoint_url=http://127.0.0.1:4567")]
 pub(super) struct KinesisArgs {
+    /// The address to listen at; another than this machine's own needs --insecure
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    listen: IpAddr,
+    /// Let others than this machine reach it: whoever does may read and write everything
+    #[arg(long)]
+    insecure: bool,
     /// The port; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 4567)]
     port: u16,
@@ -67,7 +74,14 @@ impl FromStr for NewStream {
 
 /// Runs the command.
 pub(super) async fn kinesis(args: &KinesisArgs) -> Result<ExitCode> {
+    if !args.listen.is_loopback() && !args.insecure {
+        let listen = args.listen;
+        Err(format!(
+            "--listen {listen} lets other machines in, and the endpoint asks nobody who he is: add --insecure"
+        ))?;
+    }
     let options = EndpointOptions {
+        listen: args.listen,
         port: args.port,
         data_dir: args.data_dir.clone(),
         ..EndpointOptions::default()

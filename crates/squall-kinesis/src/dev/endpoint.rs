@@ -1,6 +1,6 @@
 //! ferrokinesis inside this process, on the loopback address.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,9 @@ const MAX_BODY_BYTES: usize = 16 << 20;
 /// How the endpoint is started.
 #[derive(Clone, Debug)]
 pub struct EndpointOptions {
-    /// The port on 127.0.0.1; 0, the default, takes a free one.
+    /// The address to listen at. Default 127.0.0.1: whoever reaches it may do everything.
+    pub listen: IpAddr,
+    /// The port; 0, the default, takes a free one.
     pub port: u16,
     /// Where streams are kept, durably; in memory only when absent. Each write then writes a snapshot
     /// of everything: for small streams.
@@ -41,6 +43,7 @@ pub struct EndpointOptions {
 impl Default for EndpointOptions {
     fn default() -> Self {
         Self {
+            listen: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             data_dir: None,
             shard_limit: 1000,
@@ -56,10 +59,10 @@ impl Default for EndpointOptions {
 #[derive(Debug, Error)]
 pub enum EndpointError {
     /// The port can't be had.
-    #[error("can't listen on 127.0.0.1:{port}")]
+    #[error("can't listen on {address}")]
     Listen {
-        /// The port asked for.
-        port: u16,
+        /// The address asked for.
+        address: SocketAddr,
         /// What the system said.
         #[source]
         source: std::io::Error,
@@ -83,11 +86,9 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`].
     pub async fn start(options: EndpointOptions) -> Result<Self, EndpointError> {
-        let port = options.port;
-        let listen = |source| EndpointError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .await
-            .map_err(listen)?;
+        let address = SocketAddr::new(options.listen, options.port);
+        let listen = |source| EndpointError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let (app, store) = ferrokinesis::create_app(store_options(options));
         store
@@ -111,10 +112,14 @@ impl Endpoint {
         })
     }
 
-    /// Returns the URL to connect to.
+    /// Returns the URL under which this machine reaches it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{address}")
     }
 
     /// Stops: no new connections, open calls are answered for up to a second.
