@@ -11,7 +11,7 @@ use squall_daemon::shutdown::{Shutdown, ShutdownBounds};
 use squall_proto::SlotState;
 use squall_supervisor::{FailPoint, FailPoints, StartError, Supervisor};
 
-use crate::kit::{Behaviour, Kit, first, is_alive, signal, until};
+use crate::kit::{Behaviour, Kit, first, free_ports, is_alive, signal, until};
 
 #[tokio::test]
 async fn workers_outlive_a_killed_supervisor_and_are_adopted() {
@@ -215,14 +215,4 @@ fn written(point: FailPoint, path: &Path) -> Option<serde_json::Value> {
 async fn start(kit: &Kit) -> Result<Supervisor, StartError> {
     let shutdown = Shutdown::new(ShutdownBounds::default());
     Supervisor::start(kit.config.clone(), shutdown.scope().clone()).await
-}
-
-fn free_ports() -> Vec<u16> {
-    let listeners: Vec<_> = (0..3)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let ports = listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().port());
-    ports.collect()
 }

@@ -7,7 +7,7 @@ use squall_core::HumanDuration;
 use squall_proto::{SlotState, SupervisorStatus};
 use tokio::time::Instant;
 
-use crate::kit::{Behaviour, Kit, first, is_alive, signal};
+use crate::kit::{Behaviour, Kit, first, free_ports, is_alive, signal, until};
 
 #[tokio::test]
 async fn a_killed_worker_is_seen_at_once_and_started_again() {
@@ -58,6 +58,36 @@ async fn a_worker_that_hangs_is_killed_and_started_again() {
     let reason = worker.last_exit.unwrap();
     assert!(reason.as_str().starts_with("said nothing for"), "{reason}");
     supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_supervisor_that_stood_still_does_not_blame_its_workers() {
+    let mut kit = Kit::new().await;
+    kit.config.worker_silence = HumanDuration::from_secs(2);
+    kit.config.supervisor_id = Some("still".to_owned());
+    let ports = free_ports();
+    kit.config.slot_ports = ports[..1].to_vec();
+    let supervisor = kit.start_process();
+    let id = squall_core::SupervisorId::new("still");
+    kit.nimbus
+        .order(vec![kit.order(&id, ports[0], 5, Behaviour::Run)]);
+    let (worker, running) = kit.ready(5).await;
+    signal(supervisor.pid(), Signal::STOP);
+    let stopped_at = Instant::now();
+    until("the end of the pause", || {
+        stopped_at.elapsed() > Duration::from_secs(5)
+    })
+    .await;
+    kit.nimbus.forget();
+    signal(supervisor.pid(), Signal::CONT);
+    // Long enough for a kill, were there to be one.
+    let continued_at = Instant::now();
+    until("some reports", || {
+        continued_at.elapsed() > Duration::from_secs(2)
+    })
+    .await;
+    let (after, still) = kit.ready(5).await;
+    assert_eq!((after.fence, still.pid), (worker.fence, running.pid));
 }
 
 #[tokio::test]

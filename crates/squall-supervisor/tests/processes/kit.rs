@@ -48,6 +48,12 @@ pub(crate) struct Kit {
 /// A supervisor in a process of its own. Dropping it is `kill -9`.
 pub(crate) struct Killed(Child);
 
+impl Killed {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Killed {
     fn drop(&mut self) {
         self.0.kill().unwrap();
@@ -280,6 +286,17 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         timeout(PATIENCE, wait).await.is_ok(),
         "waited in vain for {what}"
     );
+}
+
+/// Ports that nobody has just now.
+pub(crate) fn free_ports() -> Vec<u16> {
+    let listeners: Vec<_> = (0..3)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let ports = listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap().port());
+    ports.collect()
 }
 
 /// A small program that becomes the fake worker: quicker to fetch than the whole.

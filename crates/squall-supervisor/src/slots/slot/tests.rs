@@ -242,6 +242,38 @@ fn a_worker_that_falls_silent_is_killed_and_started_again() {
 }
 
 #[test]
+fn what_an_old_worker_did_wrong_is_nothing_to_a_new_one() {
+    let mut talk = Talk::new();
+    talk.run(work(3), 7);
+    let effects = talk.wait(talk.slot.limits.silence);
+    assert!(matches!(effects.as_slice(), [(_, Effect::Kill(_))]));
+    assert_eq!(talk.say(Event::Order(Some(work(4)))), []);
+    // Without a wait, and without a mark.
+    assert_eq!(talk.exit(7), [Effect::Fetch(BINARY)]);
+    let view = talk.slot.view();
+    assert_eq!((view.n_restarts, view.reason), (0, None));
+}
+
+#[test]
+fn the_end_of_another_process_is_nobodys() {
+    let mut talk = Talk::new();
+    talk.run(work(3), 7);
+    let later = Process {
+        start_ticks: 1,
+        ..process(7)
+    };
+    for other in [process(6), later] {
+        let reason = String::new();
+        let event = Event::Exited {
+            process: other,
+            reason,
+        };
+        assert_eq!(talk.say(event), []);
+        assert_eq!(talk.slot.view().phase, Phase::Running);
+    }
+}
+
+#[test]
 fn a_worker_that_never_calls_is_killed() {
     let mut talk = Talk::new();
     talk.say(Event::Order(Some(work(3))));
