@@ -9,7 +9,7 @@ const SHOWN_CHARS: usize = 64;
 
 /// A field that can't be. The path is relative to the message that was converted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{path}`: expected {expected}, found {found}")]
+#[error("{}expected {expected}, found {found}", at(.path))]
 pub struct FieldError {
     /// Where: `assignment.workers[3].address`.
     pub path: String,
@@ -53,6 +53,14 @@ impl FieldError {
     }
 }
 
+/// Says where; nothing while nobody has.
+fn at(path: &str) -> String {
+    match path {
+        "" => String::new(),
+        path => format!("`{path}`: "),
+    }
+}
+
 /// Adds to the path of an error on its way up.
 pub(crate) trait At {
     /// The field is, or is inside, `field`.
@@ -75,6 +83,12 @@ impl<T> At for Result<T, FieldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_by_itself_has_no_path() {
+        let error = FieldError::new("", "a number", "seven");
+        assert_eq!(error.to_string(), "expected a number, found seven");
+    }
 
     #[test]
     fn paths_grow_from_the_inside_out() {
