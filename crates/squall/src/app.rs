@@ -14,6 +14,8 @@ mod logs;
 mod program;
 mod run;
 mod schema;
+#[cfg(feature = "cluster")]
+mod submit;
 mod target;
 mod validate;
 

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod app;
+#[cfg(feature = "cluster")]
+#[doc(hidden)]
+pub mod cluster;
 pub mod console;
 #[cfg(feature = "cluster")]
 #[doc(hidden)]

@@ -11,7 +11,7 @@ use squall_proto::{
 };
 
 use super::list::summary_json;
-use super::{Format, NimbusArgs, ago, block_on, explain, table, topology_name};
+use super::{Format, NimbusArgs, ago, block_on, explain, plan_json, table, topology_name};
 
 /// Tell all about a topology: where it runs and why, how its workers fare, what they did
 #[derive(Args, Debug)]
@@ -177,7 +177,7 @@ fn to_json(description: &Description) -> Json {
     let components = description.counters.components.iter();
     json!({
         "summary": summary_json(&description.summary),
-        "plan": super::plan::plan_json(&description.plan),
+        "plan": plan_json(&description.plan),
         "workers": workers,
         "components": components.map(component_json).collect::<Vec<_>>(),
     })

@@ -11,10 +11,10 @@ use clap::{Arg, ArgMatches, Args, Command};
 use squall_core::Result;
 
 use crate::app::built::BuiltTopology;
-#[cfg(feature = "cluster")]
-use crate::app::describe;
 use crate::app::target::{FileArgs, Refusal};
 use crate::app::{App, Program, components, examples, graph, logs, run, schema, validate};
+#[cfg(feature = "cluster")]
+use crate::app::{describe, submit};
 use crate::console;
 
 /// The engine's version. A program of another name says beside it whose version that is.
@@ -66,6 +66,8 @@ fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("graph", matches)) => graph::graph(matches, &program),
         Some(("components", matches)) => components::components(matches, &program),
         Some(("schema", _)) => schema::schema(&program),
+        #[cfg(feature = "cluster")]
+        Some(("submit", matches)) => submit::submit(matches, &program),
         #[cfg(feature = "cluster")]
         Some((describe::NAME, matches)) => describe::describe(matches, &program),
         Some((name, matches)) => {
@@ -148,6 +150,8 @@ fn command(app: &App, name: String) -> Command {
         .subcommand(schema::SchemaArgs::augment_args(Command::new("schema")));
     #[cfg(feature = "cluster")]
     {
+        let submit = on_topology::<submit::SubmitArgs>("submit", &app.topologies);
+        command = command.subcommand(submit::with_others(submit));
         let describe = on_topology::<describe::DescribeArgs>(describe::NAME, &app.topologies);
         command = command.subcommand(describe.hide(true));
     }

@@ -30,6 +30,18 @@ impl FileArgs {
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.file.iter().chain(&self.overlays)
     }
+
+    /// Writes the arguments down again, for another program to read.
+    #[cfg(feature = "cluster")]
+    pub(super) fn written(&self) -> Vec<std::ffi::OsString> {
+        let file = self.file.iter().map(Into::into);
+        let overlays = self.overlays.iter();
+        let overlays = overlays.flat_map(|path| ["-f".into(), path.into()]);
+        let sets = self.sets.iter();
+        let sets =
+            sets.flat_map(|(path, value)| ["--set".into(), format!("{path}={value}").into()]);
+        file.chain(overlays).chain(sets).collect()
+    }
 }
 
 /// Why nothing was started: exit status 2.

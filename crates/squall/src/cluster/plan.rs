@@ -1,13 +1,25 @@
 //! Where workers go, and why.
 
+use comfy_table::Table;
 use serde_json::{Value as Json, json};
-use squall::console;
+
 use squall_proto::Plan;
 
-use super::{Format, show, table};
+use crate::cluster::{Format, show, table};
+use crate::console;
 
 /// Prints where the workers go.
-pub(crate) fn show_plan(format: Format, plan: &Plan) {
+pub fn show_plan(format: Format, plan: &Plan) {
+    show(format, &plan_table(plan), &plan_json(plan));
+    for unplaced in &plan.unplaced {
+        console::say(format_args!(
+            "worker {} has no place: {}",
+            unplaced.worker, unplaced.reason
+        ));
+    }
+}
+
+fn plan_table(plan: &Plan) -> Table {
     let mut rows = table(["worker", "tasks", "supervisor", "address", "why there"]);
     for placed in &plan.assignment.workers {
         let reason = plan
@@ -22,16 +34,12 @@ pub(crate) fn show_plan(format: Format, plan: &Plan) {
             reason.map_or_else(String::new, |reason| reason.reason.to_string()),
         ]);
     }
-    show(format, &rows, &plan_json(plan));
-    for unplaced in &plan.unplaced {
-        console::say(format_args!(
-            "worker {} has no place: {}",
-            unplaced.worker, unplaced.reason
-        ));
-    }
+    rows
 }
 
-pub(super) fn plan_json(plan: &Plan) -> Json {
+/// Writes the same for programs.
+#[must_use]
+pub fn plan_json(plan: &Plan) -> Json {
     let workers = plan.assignment.workers.iter().map(|placed| {
         let reason = plan
             .reasons
