@@ -6,10 +6,11 @@ use squall_daemon::shutdown::{Shutdown, ShutdownBounds};
 use squall_nimbus::{KeepError, Nimbus, NimbusConfig, NimbusError};
 use squall_proto::{Phase, RefusalCode};
 use squall_store::cluster::{ClusterError, ClusterStore};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use crate::harness::{Bench, Operator, program, submission};
+use crate::harness::{Bench, Operator, PATIENCE, program, submission};
 use crate::supervisor::{Supervisor, hello};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +154,14 @@ async fn what_was_answered_stands_on_the_disk() {
     let start = async || {
         let shutdown = Shutdown::new(ShutdownBounds::default());
         let scope = shutdown.scope().clone();
-        let nimbus = Nimbus::start(config.clone(), scope.clone()).await.unwrap();
+        // Of one that was dropped, connections may hold the store for a moment longer.
+        let deadline = Instant::now() + PATIENCE;
+        let nimbus = loop {
+            match Nimbus::start(config.clone(), scope.clone()).await {
+                Err(NimbusError::Store(_)) if Instant::now() < deadline => yield_now().await,
+                started => break started.unwrap(),
+            }
+        };
         let address = format!("http://{}", nimbus.address());
         let running = tokio::spawn(nimbus.run());
         let channel = Channel::from_shared(address)
