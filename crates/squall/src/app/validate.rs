@@ -19,13 +19,18 @@ pub(super) fn validate(matches: &ArgMatches, program: &Program) -> Result<ExitCo
     let spouts = spec.spouts.values().map(|spout| spout.parallelism);
     let bolts = spec.bolts.values().map(|bolt| bolt.parallelism);
     let n_tasks = spouts.chain(bolts).map(|n| u64::from(n.get())).sum();
-    console::say(format_args!(
-        "{}: valid; topology {}, {}, {}, {}",
-        target::origin(matches)?,
-        spec.name,
+    let parts = [
         counted(spec.spouts.len() as u64, "spout"),
         counted(spec.bolts.len() as u64, "bolt"),
         counted(n_tasks, "task"),
-    ));
+    ];
+    let (name, parts) = (&spec.name, parts.join(", "));
+    if matches.subcommand().is_some() {
+        // The program's own: its name is how it was asked for.
+        console::say(format_args!("{name}: valid; {parts}"));
+    } else {
+        let files = target::origin(matches)?;
+        console::say(format_args!("{files}: valid; topology {name}, {parts}"));
+    }
     Ok(ExitCode::SUCCESS)
 }
