@@ -213,7 +213,7 @@ mod tests {
 
     /// A topology whose workers stand like that; without a state a supervisor hasn't told of it yet.
     fn standing(phase: Phase, states: Vec<Option<SlotState>>, n_unplaced: u32) -> Standing {
-        let id = TopologyId::new("clicks-1".to_owned());
+        let id = TopologyId::new("clicks-1");
         let all = u32::try_from(states.len()).unwrap() + n_unplaced;
         let mut ready = 0;
         let (mut placed, mut workers) = (Vec::new(), Vec::new());
