@@ -64,7 +64,7 @@ pub const VERSION: u8 = 1;
 pub const TARGET_PAYLOAD_BYTES: usize = 64 * 1024;
 
 /// The largest payload that is looked at, in bytes.
-pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+pub const MAX_PAYLOAD_BYTES: usize = squall_proto::bounds::MAX_FRAME_BYTES;
 
 /// The deepest nesting of lists and maps. A tuple that goes deeper can't leave its worker.
 pub const MAX_DEPTH: usize = 128;

@@ -138,13 +138,10 @@ impl Outgoing {
             match self.tend(opening).await {
                 Tended::Ended => break,
                 Tended::Moved => continue,
-                Tended::Done(Ok(session)) => {
-                    let why = self.send_over(session).await;
-                    self.close(&why);
-                    if matches!(why, Break::Ended) {
-                        break;
-                    }
-                }
+                Tended::Done(Ok(session)) => match self.send_over(session).await {
+                    Break::Ended => break,
+                    why => self.close(&why),
+                },
                 Tended::Done(Err(error)) => self.note_refused(&error),
             }
             let wait = Box::pin(sleep_until(Instant::now() + self.backoff.failed()));
@@ -155,6 +152,7 @@ impl Outgoing {
         self.roots.clear();
         self.data.abandon(&mut self.roots);
         self.give_up("the link has ended");
+        self.peer.counters.set_state(LinkState::Down, None);
         self.publish();
     }
 

@@ -24,6 +24,9 @@ const DATA_FRAMES: usize = 4;
 /// How many frames of acks wait for it.
 const ACK_FRAMES: usize = 4;
 
+/// The largest window that is made use of, in bytes: it bounds what is kept for what isn't confirmed.
+const MAX_WINDOW_BYTES: usize = 64 << 20;
+
 /// Both streams, open.
 pub(crate) struct Session {
     /// Which copy of the peer has answered.
@@ -128,7 +131,9 @@ async fn say_hello(
     }
     Ok(Session {
         fence,
-        window: usize::try_from(first.window_bytes).unwrap_or(usize::MAX),
+        window: usize::try_from(first.window_bytes)
+            .unwrap_or(MAX_WINDOW_BYTES)
+            .min(MAX_WINDOW_BYTES),
         data,
         data_replies,
         acks,
