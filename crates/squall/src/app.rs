@@ -18,6 +18,8 @@ mod schema;
 mod submit;
 mod target;
 mod validate;
+#[cfg(feature = "cluster")]
+mod worker;
 
 use std::process::ExitCode;
 
@@ -136,6 +138,22 @@ impl App {
         self
     }
 
+    /// Adds a command that serves until it is told to end. It begins to log by itself, by
+    /// [`Program::log_filter`], and async work that it leaves behind is not waited for. For the engine's own
+    /// daemons.
+    #[cfg(feature = "cluster")]
+    #[doc(hidden)]
+    pub fn daemon<A: Args>(
+        mut self,
+        name: &'static str,
+        run: impl FnOnce(&A, &Program) -> Result<ExitCode> + 'static,
+    ) -> Self {
+        let mut command = ExtraCommand::new(name, run);
+        command.is_daemon = true;
+        self.commands.push(command);
+        self
+    }
+
     /// Says in one line what the program is, for `--help`.
     pub const fn about(mut self, about: &'static str) -> Self {
         self.about = about;
@@ -160,11 +178,7 @@ impl App {
     /// # Errors
     /// No such topology, wrong arguments, or what building it returned.
     pub fn build(&self, name: &str, args: &[&str]) -> Result<TopologySpec> {
-        let topology = self.topologies.iter().find(|built| built.name == name);
-        let topology = topology.ok_or_else(|| format!("no topology `{name}`"))?;
-        let line = topology.subcommand(|command| command);
-        let matches = line.try_get_matches_from(std::iter::once(&name).chain(args))?;
-        topology.build(&matches)
+        built::build(&self.topologies, name, args)
     }
 
     /// Does what the command line says. Blocks until it is done.

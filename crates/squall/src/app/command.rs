@@ -13,6 +13,8 @@ type Run = Box<dyn FnOnce(&ArgMatches, &Program) -> Result<ExitCode>>;
 /// A command by name, with its arguments.
 pub(super) struct ExtraCommand {
     pub(super) name: &'static str,
+    /// It begins to log by itself.
+    pub(super) is_daemon: bool,
     augment: fn(Command) -> Command,
     run: Run,
 }
@@ -24,6 +26,7 @@ impl ExtraCommand {
     ) -> Self {
         Self {
             name,
+            is_daemon: false,
             augment: A::augment_args,
             run: Box::new(move |matches, program| run(&A::from_arg_matches(matches)?, program)),
         }

@@ -146,6 +146,7 @@ mod tests {
             registry: Arc::new(app.registry),
             topologies: app.topologies,
             tokio: tokio.handle().clone(),
+            log_filter: None,
         };
         let (_, matches) = matches.subcommand().unwrap();
         let json = serde_json::to_string(&description(matches, &program).unwrap()).unwrap();

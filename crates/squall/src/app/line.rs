@@ -11,10 +11,11 @@ use clap::{Arg, ArgMatches, Args, Command};
 use squall_core::Result;
 
 use crate::app::built::BuiltTopology;
+use crate::app::command::ExtraCommand;
 use crate::app::target::{FileArgs, Refusal};
 use crate::app::{App, Program, components, examples, graph, logs, run, schema, validate};
 #[cfg(feature = "cluster")]
-use crate::app::{describe, submit};
+use crate::app::{describe, submit, worker};
 use crate::console;
 
 /// The engine's version. A program of another name says beside it whose version that is.
@@ -33,6 +34,10 @@ pub(super) fn dispatch(app: App, args: Vec<OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
+    #[cfg(feature = "cluster")]
+    if let Some((worker::NAME, matches)) = matches.subcommand() {
+        return worker::worker(app, matches);
+    }
     let outcome = perform(app, &matches);
     outcome.unwrap_or_else(|error| {
         if let Some(refusal) = error.as_error().downcast_ref::<Refusal>() {
@@ -45,11 +50,14 @@ pub(super) fn dispatch(app: App, args: Vec<OsString>) -> ExitCode {
 }
 
 fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
-    logs::start(
-        matches
-            .get_one::<String>("log")
-            .map_or("warn", |filter| filter),
-    )?;
+    let log_filter = matches.get_one::<String>("log").cloned();
+    let is_daemon = matches.subcommand_name().is_some_and(|name| {
+        let mut daemons = app.commands.iter().filter(|own| own.is_daemon);
+        daemons.any(|own| own.name == name)
+    });
+    if !is_daemon {
+        logs::start(log_filter.as_deref().unwrap_or("warn"))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("squall-io")
@@ -59,20 +67,31 @@ fn perform(app: App, matches: &ArgMatches) -> Result<ExitCode> {
         registry: Arc::new(app.registry),
         topologies: app.topologies,
         tokio: runtime.handle().clone(),
+        log_filter,
     };
+    let outcome = command_of(app.commands, matches, &program);
+    if is_daemon {
+        // What never ends has been named; dropping the runtime would wait for it.
+        runtime.shutdown_background();
+    }
+    outcome
+}
+
+/// Runs the command that was given.
+fn command_of(own: Vec<ExtraCommand>, matches: &ArgMatches, program: &Program) -> Result<ExitCode> {
     match matches.subcommand() {
-        Some(("run", matches)) => run::run(matches, &program),
-        Some(("validate", matches)) => validate::validate(matches, &program),
-        Some(("graph", matches)) => graph::graph(matches, &program),
-        Some(("components", matches)) => components::components(matches, &program),
-        Some(("schema", _)) => schema::schema(&program),
+        Some(("run", matches)) => run::run(matches, program),
+        Some(("validate", matches)) => validate::validate(matches, program),
+        Some(("graph", matches)) => graph::graph(matches, program),
+        Some(("components", matches)) => components::components(matches, program),
+        Some(("schema", _)) => schema::schema(program),
         #[cfg(feature = "cluster")]
-        Some(("submit", matches)) => submit::submit(matches, &program),
+        Some(("submit", matches)) => submit::submit(matches, program),
         #[cfg(feature = "cluster")]
-        Some((describe::NAME, matches)) => describe::describe(matches, &program),
+        Some((describe::NAME, matches)) => describe::describe(matches, program),
         Some((name, matches)) => {
-            let own = app.commands.into_iter().find(|own| own.name == name);
-            own.map_or(Ok(ExitCode::from(USAGE)), |own| own.run(matches, &program))
+            let own = own.into_iter().find(|own| own.name == name);
+            own.map_or(Ok(ExitCode::from(USAGE)), |own| own.run(matches, program))
         }
         None => Ok(ExitCode::from(USAGE)),
     }
@@ -154,6 +173,7 @@ fn command(app: &App, name: String) -> Command {
         command = command.subcommand(submit::with_others(submit));
         let describe = on_topology::<describe::DescribeArgs>(describe::NAME, &app.topologies);
         command = command.subcommand(describe.hide(true));
+        command = command.subcommand(worker::command());
     }
     for own in &app.commands {
         command = command.subcommand(own.subcommand());

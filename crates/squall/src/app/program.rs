@@ -13,6 +13,7 @@ pub struct Program {
     pub(super) registry: Arc<Registry>,
     pub(super) topologies: Vec<BuiltTopology>,
     pub(super) tokio: Handle,
+    pub(super) log_filter: Option<String>,
 }
 
 impl Program {
@@ -26,5 +27,11 @@ impl Program {
     #[must_use]
     pub const fn tokio(&self) -> &Handle {
         &self.tokio
+    }
+
+    /// Returns what is to be logged, where the command line or the environment says so.
+    #[must_use]
+    pub fn log_filter(&self) -> Option<&str> {
+        self.log_filter.as_deref()
     }
 }
