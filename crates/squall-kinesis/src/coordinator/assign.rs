@@ -90,6 +90,8 @@ impl Coordinator {
             );
             self.taken.remove(&id);
             self.fresh = false;
+            // One that dies at once would be started again and again.
+            self.store_at = self.now() + self.deps.settings.checkpoint_interval;
         }
     }
 

@@ -52,6 +52,19 @@ async fn a_reader_that_panics_is_replaced_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_panics_each_time_is_replaced_at_leisure() {
+    let (fake, _, setup) = world(1);
+    fake.fail_next(Op::Records, Some(0), Fault::Panic, 1000);
+    let mut driver = setup.start();
+    driver.run_for(Duration::from_secs(60)).await;
+    let n_calls = fake.n_calls(Op::Records, None);
+    assert!((30..=62).contains(&n_calls), "{n_calls} in a minute");
+    fake.mend();
+    fake.put(0, "r");
+    assert_eq!(data(&driver.emits(1).await), ["r"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_coordinator_that_panics_is_told_of() {
     let (fake, _, setup) = world(1);
     fake.fail_next(Op::List, None, Fault::Panic, 1);

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod delivery;
 mod driver;
 mod endpoint;
@@ -17,6 +18,7 @@ mod random;
 mod setup;
 mod shards;
 mod stores;
+mod storms;
 mod world;
 
 use squall_core::{Failure, FailureReason};

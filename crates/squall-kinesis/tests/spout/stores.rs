@@ -1,10 +1,12 @@
 //! A store that fails when it is told to.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
 use squall_store::MemoryStore;
+use tokio::time::sleep;
 
 /// A store in memory with switches.
 pub(crate) struct Flaky {
@@ -19,8 +21,12 @@ pub(crate) struct Flaky {
     pub(crate) hangs: AtomicBool,
     /// After so many commits there are no more: they fail, and nothing is written.
     pub(crate) n_commits_left: AtomicUsize,
+    /// How late each answer comes, in milliseconds; what was asked for is done at once.
+    pub(crate) late_ms: AtomicU64,
     /// How often it was asked for anything.
     pub(crate) n_calls: AtomicUsize,
+    /// How often it was asked to write.
+    pub(crate) n_commits: AtomicUsize,
     /// The most writes that a commit had.
     pub(crate) max_writes: AtomicUsize,
 }
@@ -34,7 +40,9 @@ impl Default for Flaky {
             lost_answers: AtomicUsize::default(),
             hangs: AtomicBool::default(),
             n_commits_left: AtomicUsize::new(usize::MAX),
+            late_ms: AtomicU64::default(),
             n_calls: AtomicUsize::default(),
+            n_commits: AtomicUsize::default(),
             max_writes: AtomicUsize::default(),
         }
     }
@@ -54,6 +62,17 @@ fn take_one(left: &AtomicUsize) -> bool {
 impl Flaky {
     pub(crate) fn set(switch: &AtomicBool, on: bool) {
         switch.store(on, Ordering::SeqCst);
+    }
+
+    pub(crate) fn n_commits(&self) -> usize {
+        self.n_commits.load(Ordering::SeqCst)
+    }
+
+    async fn wait(&self) {
+        let late = self.late_ms.load(Ordering::SeqCst);
+        if late > 0 {
+            sleep(Duration::from_millis(late)).await;
+        }
     }
 
     pub(crate) fn n_calls(&self) -> usize {
@@ -76,7 +95,9 @@ impl CheckpointStore for Flaky {
     fn load<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
         Box::pin(async move {
             self.admit(&self.no_reads).await?;
-            self.inner.load(key).await
+            let found = self.inner.load(key).await;
+            self.wait().await;
+            found
         })
     }
 
@@ -86,7 +107,9 @@ impl CheckpointStore for Flaky {
     ) -> BoxFuture<'a, Result<Vec<(String, Entry)>, StoreError>> {
         Box::pin(async move {
             self.admit(&self.no_reads).await?;
-            self.inner.list(prefix).await
+            let found = self.inner.list(prefix).await;
+            self.wait().await;
+            found
         })
     }
 
@@ -96,12 +119,14 @@ impl CheckpointStore for Flaky {
         writes: Vec<Write>,
     ) -> BoxFuture<'_, Result<Vec<u64>, StoreError>> {
         Box::pin(async move {
+            self.n_commits.fetch_add(1, Ordering::SeqCst);
             self.admit(&self.no_writes).await?;
             self.max_writes.fetch_max(writes.len(), Ordering::SeqCst);
             if !take_one(&self.n_commits_left) {
                 return Err(unavailable());
             }
             let done = self.inner.commit(fence, writes).await;
+            self.wait().await;
             if take_one(&self.lost_answers) {
                 return Err(unavailable());
             }
