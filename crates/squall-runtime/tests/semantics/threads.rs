@@ -1,6 +1,7 @@
 //! The same tasks on real threads: nothing is lost, nobody waits for a bolt that blocks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -342,4 +343,61 @@ fn a_cycle_that_moves_slowly_is_not_taken_for_jammed() {
         .map(|task| task.cycle_drops)
         .sum();
     assert_eq!((drops, log.failed()), (0, Vec::new()));
+}
+
+/// Has always more, of which nobody hears.
+struct Busy(Arc<AtomicU64>);
+
+impl Spout for Busy {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn next_tuple(&mut self, _: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Activity::Emitted)
+    }
+}
+
+#[test]
+fn a_bolt_that_blocks_gives_no_neighbour_more_turns_than_another() {
+    let log = Log::default();
+    let (release, released) = bounded::<()>(0);
+    let calls: [Arc<AtomicU64>; 2] = Default::default();
+    let mut bench = Bench::new();
+    bench.options.n_loops = Some(1);
+    let of_spout = log.clone();
+    bench.spout("stuck", 1, move || Numbers::new(&of_spout, 10_000));
+    for (id, calls) in ["a", "b"].into_iter().zip(calls.clone()) {
+        bench.spout(id, 1, move || Busy(calls.clone()));
+    }
+    // More comes than it can take: there is something for it to do all the time.
+    bench
+        .bolt("blocks", move || {
+            let released = released.clone();
+            FnBolt::new(move |_, _, _| {
+                released.recv().unwrap_or_default();
+                Ok(())
+            })
+        })
+        .shuffle("stuck");
+    let running = run(bench);
+    let n_calls = || calls.each_ref().map(|n| n.load(Ordering::Relaxed));
+    while running.snapshot().pending() < 10_000 {
+        assert_eq!(running.wait(Some(Duration::from_millis(5))), None);
+    }
+    let before = n_calls();
+    while n_calls()
+        .iter()
+        .zip(before)
+        .any(|(n, before)| n - before < 100_000)
+    {
+        assert_eq!(running.wait(Some(Duration::from_millis(5))), None);
+    }
+    let after = n_calls();
+    let [a, b] = [after[0] - before[0], after[1] - before[1]];
+    drop(release);
+    running.drain();
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
+    assert!(a < 4 * b && b < 4 * a, "{a} {b}");
 }
