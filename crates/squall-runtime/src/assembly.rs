@@ -238,6 +238,9 @@ impl Builder<'_> {
             services: self.services_of(rng.u64(..), &bell, &metrics),
         };
         let output = self.output_of(component_idx, task, task_idx, schemas, &stats, rng)?;
+        let outlets = output.targets.iter().map(|target| &target.edge);
+        let outlets = outlets.filter(|edge| edge.leads_elsewhere()).cloned();
+        let outlets = outlets.collect();
         let base = Base {
             info,
             settings: self.settings.clone(),
@@ -268,6 +271,7 @@ impl Builder<'_> {
             stats,
             metrics,
             inputs: edges,
+            outlets,
             hand,
             task: task_at_work,
         }))

@@ -263,7 +263,7 @@ impl Threads {
                     .all
                     .iter()
                     .filter(|seat| seat.busy_for(now) >= self.touch_every);
-                stuck.for_each(|seat| seat.touch_inputs(&self.inboxes));
+                stuck.for_each(|seat| seat.touch_waiting(&self.inboxes));
             }
             let at_work = || {
                 self.control.has_ended()

@@ -28,6 +28,7 @@ pub(crate) struct Seat {
     pub(crate) stats: Arc<TaskStats>,
     pub(crate) metrics: Metrics,
     pub(crate) inputs: Vec<Arc<Edge>>,
+    outlets: Vec<Arc<Edge>>,
     pub(crate) hand: Arc<Hand>,
     task: Mutex<Task>,
     due: AtomicU64,
@@ -44,6 +45,8 @@ pub(crate) struct SeatParts {
     pub(crate) stats: Arc<TaskStats>,
     pub(crate) metrics: Metrics,
     pub(crate) inputs: Vec<Arc<Edge>>,
+    /// The edges to tasks elsewhere.
+    pub(crate) outlets: Vec<Arc<Edge>>,
     pub(crate) hand: Arc<Hand>,
     pub(crate) task: Task,
 }
@@ -58,6 +61,7 @@ impl Seat {
             stats,
             metrics,
             inputs,
+            outlets,
             hand,
             task,
         } = parts;
@@ -70,6 +74,7 @@ impl Seat {
             stats,
             metrics,
             inputs,
+            outlets,
             hand,
             task: Mutex::new(task),
             due: AtomicU64::new(NEVER),
@@ -149,8 +154,9 @@ impl Seat {
         }
     }
 
-    /// Tells the roots of what waits in front of a task that is stuck in author code that it waits.
-    pub(crate) fn touch_inputs(&self, inboxes: &[Inbox]) {
+    /// Tells the roots of what waits in front of a task that is stuck in author code, or behind it for a
+    /// link, that it waits.
+    pub(crate) fn touch_waiting(&self, inboxes: &[Inbox]) {
         let mut by_owner: Vec<Vec<Contribution>> = inboxes.iter().map(|_| Vec::new()).collect();
         let mut touch = |root: RootId| {
             let RootId {
@@ -167,7 +173,7 @@ impl Seat {
             }
         };
         self.hand.for_each_waiting(&mut touch);
-        for edge in &self.inputs {
+        for edge in self.inputs.iter().chain(&self.outlets) {
             edge.walk(|delivery| delivery.for_each_root(0, &mut touch));
         }
         for (inbox, batch) in inboxes.iter().zip(by_owner) {

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use squall_core::{Activity, Outputs, Result, Spout, SpoutEmitter};
-use squall_runtime::{Running, Services, SystemClock, TopologyState, start};
+use squall_core::engine::WorkerIdx;
+use squall_core::{Activity, Failure, MessageId, Outputs, Result, Spout, SpoutEmitter};
+use squall_runtime::{Part, Running, Services, SystemClock, TopologyState, start};
 
 use crate::kit::{Bench, FnBolt, Log, Numbers, ids, services};
 
@@ -400,4 +401,81 @@ fn a_bolt_that_blocks_gives_no_neighbour_more_turns_than_another() {
     running.drain();
     assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
     assert!(a < 4 * b && b < 4 * a, "{a} {b}");
+}
+
+/// Emits the second of two numbers well after the first has been executed.
+struct Spaced {
+    numbers: Numbers,
+    begun: bool,
+}
+
+impl Spout for Spaced {
+    fn outputs(&self) -> Outputs {
+        self.numbers.outputs()
+    }
+
+    fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        if std::mem::replace(&mut self.begun, true) && self.numbers.in_flight == 1 {
+            return match self.numbers.queue.len() {
+                0 => Ok(Activity::Idle),
+                _ if self.numbers.log.executed().is_empty() => {
+                    Ok(Activity::IdleFor(Duration::from_millis(10)))
+                }
+                _ => self.numbers.next_tuple(out),
+            };
+        }
+        self.numbers.next_tuple(out)
+    }
+
+    fn ack(&mut self, id: MessageId) {
+        self.numbers.ack(id);
+    }
+
+    fn fail(&mut self, id: MessageId, why: &Failure) {
+        self.numbers.fail(id, why);
+    }
+}
+
+#[test]
+fn tuples_for_another_worker_do_not_time_out_behind_a_bolt_that_blocks() {
+    let log = Log::default();
+    let clock = SystemClock::new();
+    let (release, released) = bounded::<()>(0);
+    let mut bench = Bench::new();
+    bench.topology.settings().message_timeout = "1s".parse().unwrap();
+    let (of_spout, of_bolt) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Spaced {
+        numbers: Numbers::new(&of_spout, 2),
+        begun: false,
+    });
+    bench
+        .bolt("blocks", move || {
+            let released = released.clone();
+            FnBolt::new(move |input, out, _| {
+                out.emit(input.values())?;
+                if input.i64("n")? == 1 {
+                    released.recv().unwrap_or_default();
+                }
+                Ok(())
+            })
+            .logging(&of_bolt)
+        })
+        .shuffle("in");
+    bench
+        .bolt("sink", || FnBolt::new(|_, _, _| Ok(())))
+        .global("blocks");
+    // The link to the worker of the sink is down.
+    bench.options.part = Some(Part {
+        me: WorkerIdx(0),
+        workers: [0, 0, 1].map(WorkerIdx).into(),
+    });
+    let running = run(bench);
+    running.activate();
+    while log.failed().is_empty() || squall_core::Clock::now(&clock).as_nanos() < 4_000_000_000 {
+        assert_eq!(running.wait(Some(Duration::from_millis(10))), None);
+    }
+    let failed: Vec<u64> = log.failed().iter().map(|(id, _)| *id).collect();
+    drop(release);
+    drop(running);
+    assert_eq!(failed, [1]);
 }
