@@ -14,7 +14,9 @@ use std::sync::Arc;
 use squall_core::engine::{
     Anchoring, Anchors, Delivery, EmitTo, Output, Place, RootId, Roots, row_bytes,
 };
-use squall_core::{AckToken, EmitError, Failure, MessageId, Moment, Str, StreamId, TaskId, Value};
+use squall_core::{
+    AckToken, EmitError, Failure, FailureReason, MessageId, Moment, Str, StreamId, TaskId, Value,
+};
 
 use crate::ack::{Ended, Lanes, Ledger, TokenDesk, Word};
 use crate::bell::Bell;
@@ -210,6 +212,15 @@ impl TaskOutput {
         n_dropped
     }
 
+    /// Drops what waits for room, and fails its roots: nobody is left to send it.
+    pub(crate) fn drop_backlog(&mut self, failure: &Failure) {
+        for target_idx in 0..self.targets.len() {
+            for delivery in self.targets[target_idx].take_backlog() {
+                self.fail_all(&delivery, failure);
+            }
+        }
+    }
+
     /// Tells readers that nothing follows from `task`.
     pub(crate) fn send_end(&mut self, task: TaskId) {
         for target in &mut self.targets {
@@ -231,14 +242,14 @@ impl TaskOutput {
 
     /// Fails what went to readers that have ended.
     fn fail_refused(&mut self) {
-        let failure = Failure::new(
-            squall_core::FailureReason::Lost,
-            None,
-            "the reading task has ended",
-        );
         for target_idx in 0..self.targets.len() {
-            for delivery in std::mem::take(&mut self.targets[target_idx].refused) {
-                self.fail_all(&delivery, &failure);
+            let refused = std::mem::take(&mut self.targets[target_idx].refused);
+            if refused.is_empty() {
+                continue;
+            }
+            let failure = Failure::new(FailureReason::Lost, None, "the reading task has ended");
+            for delivery in &refused {
+                self.fail_all(delivery, &failure);
             }
         }
     }

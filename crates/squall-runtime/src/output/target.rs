@@ -70,6 +70,17 @@ impl Target {
         !self.backlog.is_empty()
     }
 
+    /// Takes what waits for room. Marks are dropped.
+    pub(crate) fn take_backlog(&mut self) -> Vec<Delivery> {
+        let items = self.backlog.drain(..);
+        items
+            .filter_map(|item| match item {
+                Item::Rows(delivery) => Some(delivery),
+                Item::Mark(_) => None,
+            })
+            .collect()
+    }
+
     /// Tells whether rows wait whose roots are to be told so by this side.
     pub(crate) fn is_waiting(&self) -> bool {
         self.is_blocked() || (self.edge.leads_elsewhere() && !self.edge.is_empty())

@@ -9,7 +9,7 @@ use super::guard::{guard, guard_silent, wants_restart};
 use super::inputs::Arrival;
 use super::instance::Instance;
 use super::slice::Slice;
-use super::{Base, Inputs, Maker, Next};
+use super::{Base, Inputs, LANE_RETRY, Maker, Next};
 use crate::ack::{Dropping, Outcome};
 use crate::control::Phase;
 use crate::mutation::{self, Mutation};
@@ -303,24 +303,32 @@ impl BoltTask {
         if is_news { Next::Again } else { Next::Wait }
     }
 
-    /// Closes the task once its readers have heard of its end.
+    /// Closes the task once its readers have heard of its end, and owners of what came meanwhile of that.
     fn finish_end(&mut self, next: Next) -> Next {
         if self.ending != Ending::Told || !self.base.has_sent_all(Phase::Active) {
             return next;
         }
+        self.close_inputs(FailureReason::Lost, "the reading task has ended");
+        if !self.base.output.lanes.flush() {
+            return next.min(Next::At(self.now() + LANE_RETRY));
+        }
         self.finish()
     }
 
-    /// Ends the task at once; what waits is lost to this run, and its roots know.
+    /// Ends the task at once; what waits is lost to this run, and its roots are told, here or elsewhere.
     fn force_end(&mut self) -> Next {
-        self.close_inputs(FailureReason::Drained, "the topology was stopped");
-        self.base.output.send_end(self.base.info.task);
-        self.base.output.flush();
+        let stopped = "the topology was stopped";
+        self.close_inputs(FailureReason::Drained, stopped);
+        let (component, output) = (&self.base.info.component, &mut self.base.output);
+        output.send_end(self.base.info.task);
+        output.flush();
+        let failure = Failure::new(FailureReason::Drained, Some(component.clone()), stopped);
+        output.drop_backlog(&failure);
+        output.lanes.flush();
         self.finish()
     }
 
     fn finish(&mut self) -> Next {
-        self.close_inputs(FailureReason::Lost, "the reading task has ended");
         if let Some(instance) = &mut self.instance
             && let Err(error) = guard_silent(|| instance.component.close())
         {

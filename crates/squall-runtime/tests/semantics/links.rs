@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use squall_core::engine::{Batch, Delivery, Inlet, Item, Refused, Roots, Run, WorkerIdx};
-use squall_core::{Fence, ManualClock, Moment, Registry, Schema, TaskId, TopologySpec, Value};
+use squall_core::engine::{Batch, Cursor, Delivery, Inlet, Item, Refused, Roots, Run, WorkerIdx};
+use squall_core::{
+    Failure, FailureReason, Fence, ManualClock, Moment, Registry, Schema, TaskId, TopologySpec,
+    Value,
+};
 use squall_plan::Signatures;
 use squall_runtime::{Options, Part, Services, Simulation};
 
@@ -81,6 +84,28 @@ fn number(source: TaskId) -> Item {
     Item::Rows(rows)
 }
 
+/// The rows of a delivery of one stream, each as a delivery of its own.
+fn one_by_one(item: Item) -> Vec<Item> {
+    let Item::Rows(rows) = item else {
+        panic!("{item:?}")
+    };
+    let (mut cursor, mut items) = (Cursor::new(&rows), Vec::new());
+    while let Some(place) = cursor.advance(&rows) {
+        let whole = &rows.batches[place.batch_idx];
+        let mut batch = Batch::new(whole.schema().clone(), whole.source());
+        batch.push(&mut whole.row(place.row_idx).to_vec());
+        let run = Run {
+            batch_idx: 0,
+            n_rows: 1,
+            roots: place.roots.clone(),
+        };
+        let edges = place.edges.to_vec();
+        let row = Delivery::new(vec![Arc::new(batch)], vec![run], edges, Moment::ZERO);
+        items.push(Item::Rows(row));
+    }
+    items
+}
+
 fn is_full(inlet: &dyn Inlet, source: TaskId) -> bool {
     matches!(inlet.try_deliver(number(source)), Err(Refused::Full(_)))
 }
@@ -147,4 +172,51 @@ fn what_is_said_to_an_ended_copy_of_a_worker_reaches_no_tree_of_the_next() {
     new.run_until_idle();
     assert_eq!((log.acked(), log.failed()), (Vec::new(), Vec::new()));
     assert_eq!(new.snapshot().pending(), 10);
+}
+
+#[test]
+fn what_waits_in_a_part_that_is_stopped_fails_wherever_its_owner_is() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.topology.settings().edge_batches = 1;
+    let (of_spout, of_pass) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 3));
+    let pass = move || FnBolt::new(|input, out, _| Ok(out.emit(input.values())?)).logging(&of_pass);
+    bench.bolt("pass", pass).global("in");
+    bench
+        .bolt("sink", || FnBolt::new(|_, _, _| Ok(())))
+        .global("pass");
+    let cluster = Cluster::new(bench, &[0, 1, 0]);
+    let (mut spout, mut pass) = (cluster.part(0, 1), cluster.part(1, 1));
+    spout.activate();
+    spout.run_until_idle();
+    let item = spout.ports().unwrap().outlets[0].1.take().unwrap();
+    let [first, second, third] = one_by_one(item).try_into().unwrap();
+
+    // One is sent on, one finds no room, and one isn't executed yet.
+    let inlet = pass.ports().unwrap().inlets[0].1.clone();
+    for item in [first, second] {
+        inlet.try_deliver(item).unwrap();
+        pass.run_until_idle();
+    }
+    inlet.try_deliver(third).unwrap();
+    pass.run_until_idle();
+    assert_eq!(log.executed()["pass/0"], 2);
+    pass.force();
+    pass.run_until_idle();
+    assert!(pass.has_ended());
+
+    let mut words = Vec::new();
+    pass.ports().unwrap().ack_outlets[0].1.take(&mut words);
+    spout.ports().unwrap().ack_inlets[0]
+        .1
+        .contribute(&mut words);
+    spout.run_until_idle();
+    let drained = |(id, why): &(u64, Failure)| {
+        assert_eq!(why.reason, FailureReason::Drained);
+        *id
+    };
+    let mut failed: Vec<u64> = log.failed().iter().map(drained).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, [1, 2]);
 }

@@ -210,3 +210,45 @@ fn an_error_that_panics_when_it_is_printed_fails_its_tuple_and_no_more() {
     assert_eq!((simulation.failure(), log.acked()), (None, vec![0, 2]));
     assert_eq!(log.failed()[0].1.to_string(), "b: panicked: no text");
 }
+
+/// Two bolts that feed each other: `back` begins a tree of its own with what `x` flushes at its end, and
+/// `x` has ended before it gets to that.
+#[test]
+fn a_tree_of_which_something_waits_in_front_of_a_bolt_that_ends_fails_at_once() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.options.fuse = false;
+    bench.topology.settings().edge_bytes = "1KiB".parse().unwrap();
+    let (of_spout, of_back) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 1));
+    let x = || {
+        FnBolt::new(|_, _, _| Ok(())).on_flush(|out, _| {
+            // More than the edge takes at once.
+            for n in 0..1000 {
+                out.emit([n])?;
+            }
+            Ok(())
+        })
+    };
+    bench.bolt("x", x).shuffle("in").shuffle("back");
+    let back = move || {
+        let log = of_back.clone();
+        FnBolt::new(|_, out, state| match state.seen {
+            1 => Ok(out.tracked(MessageId(1)).emit([1])?),
+            _ => Ok(()),
+        })
+        .on_verdict(move |_, state| {
+            log.say(format!("{:?}", state.verdicts));
+            Ok(())
+        })
+    };
+    bench.bolt("back", back).shuffle("x");
+    let mut simulation = bench.simulate();
+    assert!(simulation.run_to_end(Duration::from_secs(1)));
+    let told = log.said();
+    assert!(
+        told.iter()
+            .any(|text| text.contains("the reading task has ended")),
+        "{told:?}"
+    );
+}
