@@ -67,7 +67,8 @@ pub trait Bolt: Send {
     }
 
     /// Called at the tick interval that the topology declares for the component, else at the one that
-    /// [`Bolt::tick_every`] asks for.
+    /// [`Bolt::tick_every`] asks for. Ticks that are due while much of what the task has emitted waits for
+    /// room at its readers are left out.
     ///
     /// # Errors
     /// An error is counted and logged; there is no tuple to fail.

@@ -153,6 +153,11 @@ impl TaskOutput {
         self.blocked
     }
 
+    /// Tells whether so much waits for room that the author's code is not to add to it.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.blocked && self.targets.iter().any(Target::is_overfull)
+    }
+
     /// Tells whether rows wait whose roots are to be told so by this side.
     pub(crate) fn is_waiting(&self) -> bool {
         self.targets.iter().any(Target::is_waiting)

@@ -13,9 +13,11 @@ use crate::edge::Edge;
 const DELIVERY_ROWS: usize = 256;
 /// or this many bytes.
 const DELIVERY_BYTES: usize = 64 * 1024;
+/// With this many deliveries that wait for room, ticks and wakes wait as well.
+const BACKLOG_DELIVERIES: usize = 64;
 
-/// The sending side of one edge. The backlog is bounded by what one call of the author's code emits:
-/// the executor parks before the next one.
+/// The sending side of one edge. The backlog is bounded by what one call of the author's code emits, and for
+/// a bolt's ticks and wakes by [`BACKLOG_DELIVERIES`]: the executor parks before the next one.
 pub(crate) struct Target {
     pub(crate) edge: Arc<Edge>,
     /// The delivery under construction.
@@ -68,6 +70,11 @@ impl Target {
     /// Tells whether something waits for room.
     pub(crate) fn is_blocked(&self) -> bool {
         !self.backlog.is_empty()
+    }
+
+    /// Tells whether more waits for room than the executor may add to.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.backlog.len() >= BACKLOG_DELIVERIES
     }
 
     /// Takes what waits for room. Marks are dropped.

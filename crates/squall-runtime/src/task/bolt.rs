@@ -227,6 +227,10 @@ impl BoltTask {
 
     /// Calls `wake` and `tick` when they are due.
     fn call_timers(&mut self, now: Moment) -> Next {
+        // While its readers take nothing, whatever else it emits would only wait as well.
+        if self.base.output.is_overfull() {
+            return Next::Wait;
+        }
         if self.base.bell.take_call() {
             self.call("wake", |bolt, out| bolt.wake(out));
         }

@@ -141,7 +141,7 @@ fn ticks_come_at_their_interval_and_missed_ones_are_not_made_up_for() {
 }
 
 /// Has nothing, and never says that it has finished.
-struct Endless;
+pub(crate) struct Endless;
 
 impl Spout for Endless {
     fn outputs(&self) -> Outputs {

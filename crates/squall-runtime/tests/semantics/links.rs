@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use squall_core::engine::{Batch, Cursor, Delivery, Inlet, Item, Refused, Roots, Run, WorkerIdx};
 use squall_core::{
@@ -12,6 +13,7 @@ use squall_core::{
 use squall_plan::Signatures;
 use squall_runtime::{Options, Part, Services, Simulation};
 
+use crate::flow::Endless;
 use crate::kit::{Bench, FnBolt, Log, Numbers, services};
 
 /// A topology whose parts are made one at a time.
@@ -172,6 +174,41 @@ fn what_is_said_to_an_ended_copy_of_a_worker_reaches_no_tree_of_the_next() {
     new.run_until_idle();
     assert_eq!((log.acked(), log.failed()), (Vec::new(), Vec::new()));
     assert_eq!(new.snapshot().pending(), 10);
+}
+
+#[test]
+fn a_bolt_is_not_called_for_ever_while_what_it_emits_finds_no_room() {
+    let mut bench = Bench::new();
+    bench.topology.settings().edge_batches = 4;
+    bench.spout("in", 1, || Endless);
+    let numbers = || {
+        FnBolt::new(|_, _, _| Ok(())).on_tick(|out, state| {
+            state.seen += 1;
+            Ok(out.emit([state.seen as i64])?)
+        })
+    };
+    bench
+        .bolt("ticks", numbers)
+        .tick(Duration::from_millis(100))
+        .global("in");
+    bench
+        .bolt("sink", || FnBolt::new(|_, _, _| Ok(())))
+        .global("ticks");
+    let mut part = Cluster::new(bench, &[0, 0, 1]).part(0, 1);
+    part.activate();
+    part.advance(Duration::from_secs(3600));
+    let n_emitted = |part: &Simulation| part.snapshot().tasks[1].streams[0].emitted;
+    assert!(n_emitted(&part) <= 100, "{}", n_emitted(&part));
+    let outlet = part.ports().unwrap().outlets[0].1.clone();
+    let mut taken_for = |seconds: u64| {
+        for _ in 0..10 * seconds {
+            while outlet.take().is_some() {}
+            part.advance(Duration::from_millis(100));
+        }
+        n_emitted(&part)
+    };
+    let n_before = taken_for(5);
+    assert_eq!(taken_for(10), n_before + 100);
 }
 
 #[test]
