@@ -25,11 +25,22 @@ pub(crate) struct BoltTask {
     declared_tick: Option<Duration>,
     tick: Option<(Duration, Moment)>,
     slice: Slice,
-    /// The bolt was made, or something was executed, since the last flush.
-    unflushed: bool,
+    /// What there may be to flush.
+    unflushed: Unflushed,
     /// The readers have been told that nothing more is to come.
     said_end: bool,
     ending: Ending,
+}
+
+/// What a bolt was called for since its last flush.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Unflushed {
+    /// Nothing.
+    Nothing,
+    /// Ticks alone: they may have let tokens go on, and emit what else they have themselves.
+    Ticks,
+    /// It was made, or has executed something, or heard of something that it began.
+    Work,
 }
 
 /// How far a task is with its end.
@@ -58,7 +69,7 @@ impl BoltTask {
             declared_tick,
             tick: None,
             slice: Slice::new(),
-            unflushed: true,
+            unflushed: Unflushed::Work,
             said_end: false,
             ending: Ending::No,
         }
@@ -112,6 +123,7 @@ impl BoltTask {
                     .filter(|every| !every.is_zero())
                     .map(|every| (every, now + every));
                 self.instance = Some(instance);
+                self.unflushed = Unflushed::Work;
                 self.base.stats.begun.store(true, Ordering::Relaxed);
                 self.base.output.renew_tokens();
                 self.base.restarts.started(now);
@@ -149,7 +161,7 @@ impl BoltTask {
         if n_done == 0 {
             return;
         }
-        self.unflushed = true;
+        self.unflushed = Unflushed::Work;
         let now = self.maker.services.clock.now();
         let took = now.since(began);
         self.base.output.now = now;
@@ -250,14 +262,14 @@ impl BoltTask {
     /// Lets a bolt that keeps tokens flush when nothing new is to come and it has nothing else to do: they
     /// hold up the spouts' end, and so everybody's. Others flush once, at their own.
     fn settle(&mut self) {
-        let idle = self.unflushed && self.inputs.is_empty();
+        let idle = self.unflushed > Unflushed::Nothing && self.inputs.is_empty();
         if idle && self.base.stats.deferred.get() > 0 && self.base.control.is_settling(self.now()) {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
-        self.unflushed = false;
+        self.unflushed = Unflushed::Nothing;
         self.call("flush", |bolt, out| bolt.flush(out));
     }
 
@@ -289,7 +301,7 @@ impl BoltTask {
         if !over {
             return Next::Wait;
         }
-        if self.unflushed {
+        if self.unflushed == Unflushed::Work {
             self.flush();
         }
         if !self.base.output.ledger.is_empty() || !self.base.output.ended.is_empty() {
@@ -378,7 +390,11 @@ impl BoltTask {
                 self.restart(&error);
             }
         }
-        self.unflushed |= what != "flush";
+        self.unflushed = self.unflushed.max(match what {
+            "flush" => Unflushed::Nothing,
+            "tick" => Unflushed::Ticks,
+            _ => Unflushed::Work,
+        });
     }
 
     /// Drops the instance and the tokens that it keeps.

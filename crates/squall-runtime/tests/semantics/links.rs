@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use squall_core::engine::{Batch, Cursor, Delivery, Inlet, Item, Refused, Roots, Run, WorkerIdx};
+use squall_core::engine::{
+    Batch, Cursor, Delivery, Inlet, Item, Mark, Refused, Roots, Run, WorkerIdx,
+};
 use squall_core::{
     Failure, FailureReason, Fence, ManualClock, Moment, Registry, Schema, TaskId, TopologySpec,
     Value,
@@ -256,4 +258,38 @@ fn what_waits_in_a_part_that_is_stopped_fails_wherever_its_owner_is() {
     let mut failed: Vec<u64> = log.failed().iter().map(drained).collect();
     failed.sort_unstable();
     assert_eq!(failed, [1, 2]);
+}
+
+#[test]
+fn a_bolt_that_stays_after_the_end_of_its_input_flushes_once_and_again_if_more_comes() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let (of_spout, of_bolt) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 0));
+    let ticks = move || {
+        let log = of_bolt.clone();
+        FnBolt::new(|_, _, _| Ok(()))
+            .on_tick(|_, _| Ok(()))
+            .on_flush(move |_, state| {
+                log.say(format!("flushed {}", state.seen));
+                Ok(())
+            })
+    };
+    bench
+        .bolt("ticks", ticks)
+        .tick(Duration::from_secs(1))
+        .global("in");
+    let mut part = Cluster::new(bench, &[0, 1]).part(1, 1);
+    part.activate();
+    let inlet = part.ports().unwrap().inlets[0].1.clone();
+    let end = Mark::End(TaskId(0));
+    for item in [number(TaskId(0)), Item::Mark(end), number(TaskId(0))] {
+        inlet.try_deliver(item).unwrap();
+        part.advance(Duration::from_secs(10));
+    }
+    assert_eq!(log.said(), ["flushed 1", "flushed 2"]);
+    assert!(!part.has_ended());
+    part.drain();
+    assert!(part.run_to_end(Duration::from_secs(1)));
+    assert_eq!(log.said().len(), 2);
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use squall_core::{Activity, MessageId, Outputs, Result, Spout, SpoutEmitter};
+use squall_core::{Activity, Emitter, MessageId, Outputs, Result, Spout, SpoutEmitter, Tuple};
 
-use crate::kit::{Bench, FnBolt, Log, Numbers, ids};
+use crate::kit::{Bench, FnBolt, Log, Numbers, State, ids};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -251,4 +251,41 @@ fn a_tree_of_which_something_waits_in_front_of_a_bolt_that_ends_fails_at_once() 
             .any(|text| text.contains("the reading task has ended")),
         "{told:?}"
     );
+}
+
+#[test]
+fn an_instance_that_was_made_after_a_flush_that_panicked_is_flushed_at_the_end() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let (of_one, of_other) = (log.clone(), log.clone());
+    bench.spout("in", 1, move || Numbers::new(&of_one, 1));
+    bench.spout("late", 1, move || Numbers::new(&of_other, 1));
+    let defer = |_: &Tuple, out: &mut Emitter<'_>, state: &mut State| {
+        state.tokens.push(out.defer());
+        Ok(())
+    };
+    let (of_bolt, once) = (log.clone(), Arc::new(AtomicBool::new(false)));
+    let panics = move || {
+        let (log, once) = (of_bolt.clone(), once.clone());
+        FnBolt::new(defer).on_flush(move |_, _| {
+            assert!(once.swap(true, Ordering::SeqCst), "once");
+            log.say("flushed");
+            Ok(())
+        })
+    };
+    bench.bolt("panics", panics).shuffle("in");
+    // Keeps the other spout, and so everybody, from ending.
+    let keeps = move || {
+        FnBolt::new(defer).on_tick(|_, state| {
+            state.tokens.drain(..).for_each(squall_core::AckToken::ack);
+            Ok(())
+        })
+    };
+    bench
+        .bolt("keeps", keeps)
+        .tick(Duration::from_secs(2))
+        .shuffle("late");
+    bench.run();
+    let n_flushed = log.said().iter().filter(|text| *text == "flushed").count();
+    assert_eq!(n_flushed, 1);
 }
