@@ -91,6 +91,11 @@ impl Control {
         self.opened.load(Ordering::SeqCst)
     }
 
+    /// Tells whether other parts of the topology run elsewhere: what is pending there isn't known here.
+    pub(crate) const fn is_part(&self) -> bool {
+        self.is_part
+    }
+
     /// Tells whether a bolt may end whose senders have all ended. In a part they may be started again
     /// elsewhere, and then it is needed, unless the part itself is to end.
     pub(crate) fn bolts_may_end(&self, now: Moment) -> bool {

@@ -21,8 +21,9 @@ pub struct Settings {
     /// How many bytes of tuples a spout task may have pending; at the bound it isn't asked for more.
     /// Default 64MiB.
     pub max_spout_pending_bytes: ByteSize,
-    /// How many bytes of tuples bolts may hold at once (`hold()`), in one worker. Reached with nothing else
-    /// pending, the topology stops with an error. Default 256MiB.
+    /// How many bytes of tuples bolts may hold at once (`hold()`), of those that one worker emitted. Reached
+    /// with nothing else pending, the topology stops with an error; with several workers, the spout's task
+    /// shows it, for what is pending elsewhere may end it. Default 256MiB.
     pub max_held_bytes: ByteSize,
     /// The largest tuple. A larger one is an error of the emit. Default 16MiB.
     pub max_tuple_bytes: ByteSize,

@@ -31,6 +31,8 @@ pub(crate) struct SpoutTask {
     finished: bool,
     /// Since when there have been held tuples only, with no room for more.
     stuck_since: Option<Moment>,
+    /// And somebody has been told so.
+    stuck_noted: bool,
     ending: Ending,
 }
 
@@ -67,6 +69,7 @@ impl SpoutTask {
             active: true,
             finished: false,
             stuck_since: None,
+            stuck_noted: false,
             ending: Ending::No,
         }
     }
@@ -271,7 +274,8 @@ impl SpoutTask {
         }
     }
 
-    /// Stops the topology when held tuples fill their bound and nothing else is pending that could end.
+    /// Stops the topology when held tuples fill their bound and nothing else is pending that could end. In a
+    /// part of one that is only noted: what they wait for may be pending elsewhere.
     fn check_held(&mut self, now: Moment) -> Next {
         let (control, bound) = (&self.base.control, self.base.settings.max_held_bytes);
         let held_bytes = control.held_bytes();
@@ -279,18 +283,26 @@ impl SpoutTask {
             || control.n_pending() > 0
             || self.base.output.ledger.held().n_roots == 0
         {
-            self.stuck_since = None;
+            (self.stuck_since, self.stuck_noted) = (None, false);
             return Next::Wait;
         }
         let since = *self.stuck_since.get_or_insert(now);
         if now.since(since) < HELD_STUCK {
             return Next::At(since + HELD_STUCK);
         }
+        if self.stuck_noted {
+            return Next::Wait;
+        }
+        self.stuck_noted = true;
         let needed = held_bytes.saturating_mul(2);
         let reason = format!(
             "max_held_bytes ({bound}) is full of held tuples and nothing else is pending: windows wait for \
              tuples that have no room; set max_held_bytes to at least {needed}B"
         );
+        if control.is_part() {
+            self.base.note_error("hold", &reason);
+            return Next::Wait;
+        }
         self.base
             .control
             .fail(reason, now + self.base.settings.drain_timeout.0);

@@ -6,7 +6,8 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use squall_core::engine::{
-    Batch, Cursor, Delivery, Inlet, Item, Mark, Refused, Roots, Run, WorkerIdx,
+    Anchor, Batch, Contribution, Cursor, Delivery, Inlet, Item, Mark, Refused, Roots, Run, Word,
+    WorkerIdx,
 };
 use squall_core::{
     Failure, FailureReason, Fence, ManualClock, Moment, Registry, Schema, TaskId, TopologySpec,
@@ -16,7 +17,7 @@ use squall_plan::Signatures;
 use squall_runtime::{Options, Part, Services, Simulation};
 
 use crate::flow::Endless;
-use crate::kit::{Bench, FnBolt, Log, Numbers, services};
+use crate::kit::{Bench, FnBolt, Log, Numbers, ids, services};
 
 /// A topology whose parts are made one at a time.
 struct Cluster {
@@ -176,6 +177,63 @@ fn what_is_said_to_an_ended_copy_of_a_worker_reaches_no_tree_of_the_next() {
     new.run_until_idle();
     assert_eq!((log.acked(), log.failed()), (Vec::new(), Vec::new()));
     assert_eq!(new.snapshot().pending(), 10);
+}
+
+/// The anchors of all rows that a link takes.
+fn take_anchors(part: &Simulation) -> Vec<Anchor> {
+    let mut anchors = Vec::new();
+    while let Some(item) = part.ports().unwrap().outlets[0].1.take() {
+        let Item::Rows(rows) = item else { continue };
+        let mut cursor = Cursor::new(&rows);
+        while let Some(place) = cursor.advance(&rows) {
+            anchors.extend_from_slice(place.roots.anchors(place.edges).as_slice());
+        }
+    }
+    anchors
+}
+
+/// Says something about each of these trees to their owner, the first task.
+fn say(part: &Simulation, anchors: &[Anchor], word: impl Fn(u64) -> Word) {
+    let contribution = |anchor: &Anchor| Contribution {
+        slot: anchor.root.slot,
+        generation: anchor.root.generation,
+        word: word(anchor.edge),
+    };
+    let mut words = anchors.iter().map(contribution).collect();
+    part.ports().unwrap().ack_inlets[0].1.contribute(&mut words);
+}
+
+#[test]
+fn held_tuples_that_fill_their_bound_in_one_part_stop_nothing_and_are_shown() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    // A number takes 24 bytes.
+    bench.topology.settings().max_held_bytes = "240B".parse().unwrap();
+    bench.topology.settings().max_spout_pending = 10;
+    let of_spout = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 20));
+    bench
+        .bolt("window", || FnBolt::new(|_, _, _| Ok(())))
+        .global("in");
+    let mut part = Cluster::new(bench, &[0, 1]).part(0, 1);
+    part.activate();
+    part.run_until_idle();
+    let held = take_anchors(&part);
+    assert_eq!(held.len(), 10);
+    say(&part, &held, |_| Word::Hold);
+    // What they wait for may be another worker's.
+    part.advance(Duration::from_secs(60));
+    assert_eq!(part.failure(), None);
+    let task = part.snapshot().tasks[0].clone();
+    assert_eq!((task.pending, task.held), (0, 10));
+    let error = task.last_error.unwrap();
+    assert!(error.contains("max_held_bytes (240B)"), "{error}");
+
+    say(&part, &held, |_| Word::Release);
+    say(&part, &held, Word::Xor);
+    part.run_until_idle();
+    assert_eq!(log.acked(), ids(0..10));
+    assert_eq!(take_anchors(&part).len(), 10);
 }
 
 #[test]
