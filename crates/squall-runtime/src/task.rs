@@ -257,6 +257,9 @@ impl Base {
         for timer in [self.next_sweep, self.next_touch].into_iter().flatten() {
             next = next.min(Next::At(timer));
         }
+        if let Some(recovered) = self.restarts.recovers_at(now) {
+            next = next.min(Next::At(recovered));
+        }
         if self.control.phase(now) == Phase::Draining {
             next = next.min(Next::At(self.control.drain_deadline()));
         }

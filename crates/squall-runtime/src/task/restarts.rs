@@ -69,6 +69,13 @@ impl Restarts {
             && was_up.is_none_or(|was_up| was_up <= self.cap)
     }
 
+    /// Returns when a task that fails again and again will have been up for long enough, if it is up.
+    pub(crate) fn recovers_at(&self, now: Moment) -> Option<Moment> {
+        let is_looping = self.is_crash_looping(now);
+        let up_since = self.up_since.filter(|_| is_looping);
+        up_since.map(|since| since + self.cap + Duration::from_nanos(1))
+    }
+
     fn wait(&self) -> Duration {
         let factor = 1u32.checked_shl(self.n_failures).unwrap_or(u32::MAX);
         self.base.saturating_mul(factor).min(self.cap)
@@ -97,7 +104,11 @@ mod tests {
         assert!(restarts.is_crash_looping(now) && restarts.is_down());
         restarts.started(now);
         assert!(restarts.is_crash_looping(now) && !restarts.is_down());
+        let recovered = restarts.recovers_at(now).unwrap();
+        assert!(!restarts.is_crash_looping(recovered));
+        assert_eq!(recovered.since(now).as_secs(), 30);
         now = now + Duration::from_secs(31);
+        assert_eq!(restarts.recovers_at(now), None);
         assert!(!restarts.is_crash_looping(now));
         restarts.failed(now);
         assert_eq!(restarts.due().since(now).as_millis(), 100);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use squall_core::{Bolt, Emitter, Result, TaskContext, Tuple};
 
+use crate::flow::Endless;
 use crate::kit::{Bench, FnBolt, Log, Numbers};
 
 /// Refuses to be prepared, each time.
@@ -89,4 +90,35 @@ fn a_task_that_was_started_anew_is_not_down() {
         (task.restarts, task.failed_starts, task.down),
         (1, 0, false)
     );
+}
+
+#[test]
+fn a_task_that_recovers_shows_no_crash_loop_for_long_even_if_nothing_comes() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.topology.settings().restart_backoff_cap = "10s".parse().unwrap();
+    bench.spout("in", 1, move || Numbers::new(&log, 12).retrying());
+    bench.spout("endless", 1, || Endless);
+    let n_seen = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let bolt = move || {
+        let n_seen = n_seen.clone();
+        FnBolt::new(move |_, _, _| {
+            let n_before = n_seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert!(n_before >= 12, "not yet");
+            Ok(())
+        })
+    };
+    bench.bolt("b", bolt).shuffle("in").shuffle("endless");
+    let mut simulation = bench.simulate();
+    // 100 ms doubling to 10 s: 12.7 s for the first seven, then five times 10 s.
+    simulation.advance(Duration::from_secs(63));
+    let task = |simulation: &squall_runtime::Simulation| {
+        simulation.snapshot().of("b").next().cloned().unwrap()
+    };
+    let looping = task(&simulation);
+    assert!(looping.crash_looping && !looping.down, "{looping:#?}");
+    simulation.advance(Duration::from_secs(10));
+    let task = task(&simulation);
+    assert!(!task.crash_looping, "{task:#?}");
+    assert_eq!(task.restarts, 12);
 }
