@@ -14,8 +14,9 @@ pub(crate) struct Draft {
     edges: Vec<u64>,
     n_rows: usize,
     bytes: usize,
-    /// How much the one before had: the next one is likely to have as much.
-    last_rows: usize,
+    /// The stream that the one before began with, and how many rows of it there were: the next one is
+    /// likely to have as many. Room for other streams' rows may be many times what is counted.
+    last: (usize, usize),
 }
 
 /// Where a row comes from.
@@ -87,7 +88,8 @@ impl Draft {
             return None;
         }
         let taken = std::mem::take(self);
-        self.last_rows = taken.n_rows;
+        let first = taken.batches.first();
+        self.last = first.map_or((0, 0), |(stream_idx, batch)| (*stream_idx, batch.len()));
         self.edges.reserve(taken.edges.len());
         self.runs.reserve(taken.runs.len());
         Some(Delivery {
@@ -125,8 +127,9 @@ impl Draft {
             .position(|(stream_idx, _)| *stream_idx == origin.stream_idx);
         known.unwrap_or_else(|| {
             let mut batch = Batch::new(origin.schema.clone(), origin.task);
-            if self.batches.is_empty() {
-                batch.reserve(self.last_rows);
+            let (last_stream, n_rows) = self.last;
+            if self.batches.is_empty() && last_stream == origin.stream_idx {
+                batch.reserve(n_rows);
             }
             self.batches.push((origin.stream_idx, batch));
             self.batches.len() - 1

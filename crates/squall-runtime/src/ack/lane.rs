@@ -1,7 +1,7 @@
 //! The lanes on which contributions travel from the tasks that execute to the task that owns the root.
 //!
 //! A lane never blocks. What the owner's inbox can't take stays with the sender and is merged by root,
-//! so that a lane holds at most one XOR for each live root of its owner.
+//! so that a lane holds at most one XOR and one failure for each live root of its owner.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,21 +225,22 @@ impl Lane {
         }
     }
 
-    /// Merges the XORs of each root into one, and what is said of its waiting; other words are kept.
+    /// Merges the XORs of each root into one, what is said of its waiting, and its failures, of which the
+    /// first counts; other words are kept.
     fn merge(&mut self) {
-        let mut merged: HashMap<(u32, u64, bool), usize, RandomState> = HashMap::default();
+        let mut merged: HashMap<(u32, u64, u8), usize, RandomState> = HashMap::default();
         let mut kept: Vec<Contribution> = Vec::with_capacity(self.kept.len() / 2);
         for contribution in self.kept.drain(..) {
-            let xor = match contribution.word {
-                Word::Xor(xor) => xor,
-                Word::Waiting => 0,
-                Word::Hold | Word::Release | Word::Fail(_) => {
+            let (kind, xor) = match contribution.word {
+                Word::Xor(xor) => (0, xor),
+                Word::Waiting => (1, 0),
+                Word::Fail(_) => (2, 0),
+                Word::Hold | Word::Release => {
                     kept.push(contribution);
                     continue;
                 }
             };
-            let waits = matches!(contribution.word, Word::Waiting);
-            let key = (contribution.slot, contribution.generation, waits);
+            let key = (contribution.slot, contribution.generation, kind);
             match merged.get(&key).and_then(|at| kept.get_mut(*at)) {
                 Some(Contribution {
                     word: Word::Xor(known),
@@ -263,7 +264,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use squall_core::TaskId;
+    use squall_core::{FailureReason, TaskId};
 
     use super::*;
 
@@ -298,6 +299,25 @@ mod tests {
         lanes.push(root(1), Word::Xor(8));
         assert!(lanes.flush());
         assert_eq!(drain(&inboxes[0]), [(0, 7), (1, 8)]);
+    }
+
+    #[test]
+    fn a_tree_fails_once_in_a_lane_however_many_of_its_tuples_did() {
+        let mut lane = Lane::default();
+        let fail = |slot, text| Contribution {
+            slot,
+            generation: 1,
+            word: Word::Fail(Box::new(Failure::new(FailureReason::Rejected, None, text))),
+        };
+        for round in 0..MERGE_ABOVE {
+            for slot in 0..10 {
+                lane.push(fail(slot, if round == 0 { "first" } else { "again" }));
+            }
+        }
+        assert!(lane.kept.len() <= MERGE_ABOVE + 1, "{}", lane.kept.len());
+        lane.merge();
+        let expected: Vec<_> = (0..10).map(|slot| fail(slot, "first")).collect();
+        assert_eq!(lane.kept, expected);
     }
 
     #[test]
