@@ -19,9 +19,11 @@ pub struct NimbusConfig {
     pub bind: IpAddr,
     /// The port for supervisors, workers and operators; 0 for one that is free. Default 6627.
     pub port: u16,
+    /// The address for `/healthz` and `/metrics`. Default: `bind`.
+    pub http_bind: Option<IpAddr>,
     /// The port for `/healthz` and `/metrics`; 0 for one that is free. Default 6628.
     pub http_port: u16,
-    /// Allows `bind` to be another address than the loopback's, though nothing that is said is encrypted and
+    /// Allows `bind` and `http_bind` to be another address than the loopback's, though nothing that is said is encrypted and
     /// nobody who calls proves who he is. Default false.
     pub insecure: bool,
     /// How long a supervisor may be silent before it is lost and its workers move. Default 10s.
@@ -64,6 +66,7 @@ impl Default for NimbusConfig {
             data_dir: PathBuf::from("squall-nimbus"),
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 6627,
+            http_bind: None,
             http_port: 6628,
             insecure: false,
             supervisor_timeout: limits.supervisor_timeout,
@@ -170,8 +173,8 @@ impl NimbusConfig {
     }
 
     /// Returns where it listens for HTTP.
-    pub(crate) const fn http_address(&self) -> SocketAddr {
-        SocketAddr::new(self.bind, self.http_port)
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        SocketAddr::new(self.http_bind.unwrap_or(self.bind), self.http_port)
     }
 }
 

@@ -169,10 +169,11 @@ impl Leader {
 
     /// Lets an event happen: decides, stores, and then orders.
     async fn happen(&mut self, event: Event) -> Result<Result<Reply, Refusal>, KeepError> {
+        // From before it was read anew, if it has to be: what turns out to be stored needs its orders too.
+        let old = Arc::clone(&self.desired);
         let read = self.read_if_need_be().await;
         let now = self.clock.now();
         let decision = step(&self.desired, &mut self.observed, event, now, &self.limits);
-        let old = Arc::clone(&self.desired);
         let stored = match (read, decision.next) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), Some(next)) => self.store(next).await?,

@@ -27,6 +27,11 @@ pub fn step(
     now: Moment,
     limits: &Limits,
 ) -> Decision {
+    if now.since(observed.last_tick) > limits.standstill.0 {
+        // Nimbus itself stood still: nobody can have been heard meanwhile, and nobody is lost for that.
+        observed.begin_grace(now);
+        observed.last_tick = now;
+    }
     let mut draft = Draft::new(desired, now, limits);
     let mut checked = BTreeSet::new();
     let reply = match event {
@@ -62,10 +67,6 @@ pub fn step(
 /// Notices what time has brought.
 fn tick(draft: &mut Draft<'_>, observed: &mut Observed) {
     let (now, limits) = (draft.now, draft.limits);
-    if now.since(observed.last_tick) > limits.standstill.0 {
-        // Nimbus itself stood still: nobody can have been heard meanwhile, and nobody is lost for that.
-        observed.begin_grace(now);
-    }
     observed.last_tick = now;
     let mut known = draft.get().supervisors.keys();
     observed.cut_off = known.len() > 0 && known.all(|id| observed.is_lost(id, now, limits));

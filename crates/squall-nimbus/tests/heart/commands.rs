@@ -1,6 +1,6 @@
 //! Every command in every state.
 
-use squall_nimbus::heart::{Command, Event, next_state};
+use squall_nimbus::heart::{Command, Event, Lifecycle, next_state};
 use squall_proto::{RefusalCode, TopologyState};
 
 use crate::world::{Outcome, World, name};
@@ -126,6 +126,12 @@ fn a_kill_waits_no_longer_than_asked_and_the_shorter_of_two_counts() {
     world.seconds(5);
     assert_eq!(phases(&world).len(), 2);
     world.kill("words", 3600).unwrap();
+    let wait = std::time::Duration::from_secs(600);
+    let ending = false;
+    assert_eq!(
+        world.record("words").lifecycle,
+        Lifecycle::Killed { wait, ending }
+    );
     world.kill("words", 0).unwrap();
     assert!(world.record("words").is_ending());
     world.seconds(3);
@@ -155,6 +161,14 @@ fn a_drained_supervisor_is_emptied_and_can_be_used_again() {
     let before = world.places("words");
     let reply = world.drain("b", false).unwrap();
     assert_eq!(reply, squall_nimbus::heart::Reply::Draining(1));
+    assert!(
+        world
+            .supervisor("a")
+            .orders
+            .iter()
+            .all(|order| !order.all_ready),
+        "one is on its way"
+    );
     let after = world.places("words");
     let moved: Vec<_> = before.iter().zip(&after).filter(|(a, b)| a != b).collect();
     assert_eq!(moved.len(), 1);

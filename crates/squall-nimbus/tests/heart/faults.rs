@@ -1,6 +1,6 @@
 //! What happens when supervisors and workers fail.
 
-use squall_nimbus::heart::SlotReportState;
+use squall_nimbus::heart::{Event, SlotReportState};
 
 use crate::world::World;
 
@@ -179,13 +179,31 @@ fn a_shunned_machine_is_used_again_after_a_while() {
 
 #[test]
 fn a_standstill_of_nimbus_itself_makes_nobody_lost() {
+    for a_comes_first in [false, true] {
+        let mut world = launched(4);
+        let running = world.running("words");
+        // Frozen for a minute. When it goes on, a tick comes first, or what one supervisor had just said.
+        world.now = world.now + std::time::Duration::from_secs(60);
+        if a_comes_first {
+            world.report("a");
+        }
+        world.event(Event::Tick).unwrap();
+        world.seconds(5);
+        assert_eq!(world.running("words"), running);
+    }
+}
+
+#[test]
+fn a_worker_is_not_ready_before_it_has_heard_where_the_others_are() {
     let mut world = launched(4);
-    let running = world.running("words");
-    // Frozen for a minute: when it goes on, a tick comes before any report.
-    world.now = world.now + std::time::Duration::from_secs(60);
-    world.event(squall_nimbus::heart::Event::Tick).unwrap();
-    world.seconds(5);
-    assert_eq!(world.running("words"), running);
+    world.supervisor("a").obeys = false;
+    world.supervisor("b").alive = false;
+    world.seconds(20);
+    assert_eq!(world.running("words").len(), 3, "the one that moved runs");
+    assert!(!world.observed.all_ready.contains(&1));
+    world.supervisor("a").obeys = true;
+    world.seconds(2);
+    assert!(world.observed.all_ready.contains(&1));
 }
 
 #[test]

@@ -106,16 +106,30 @@ fn a_rebalance_begins_every_worker_anew_where_it_can_stay() {
 }
 
 #[test]
+fn a_worker_that_could_as_well_be_elsewhere_stays() {
+    let mut world = World::of(2, 4);
+    world.submit("first", 1, 1).unwrap();
+    world.submit("words", 1, 1).unwrap();
+    world.seconds(6);
+    assert_eq!(world.places("words"), ["b:6701"]);
+    world.kill("first", 0).unwrap();
+    world.seconds(3);
+    world.rebalance("words", 0, &[], false).unwrap();
+    world.seconds(10);
+    assert_eq!(world.places("words"), ["b:6701"]);
+}
+
+#[test]
 fn spouts_wait_until_the_last_of_the_new_copies_is_ready() {
     let mut world = launched(3, 3);
     world.rebalance("words", 0, &[], false).unwrap();
-    while world.record("words").state() == squall_proto::TopologyState::Rebalancing {
-        world.seconds(1);
-    }
-    // What the old copies said of themselves, ready and drained, is of no account.
     world.seconds(1);
+    // What an old copy says of itself, ready and drained, is of no account for the new one.
+    world.supervisor("a").obeys = false;
+    world.seconds(15);
     assert_eq!(phases(&world), ["starting"]);
-    world.seconds(5);
+    world.supervisor("a").obeys = true;
+    world.seconds(6);
     assert_eq!(phases(&world), ["active"]);
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Supervisor {
     /// It reaches nimbus.
     pub(crate) connected: bool,
     pub(crate) draining: bool,
+    /// It does what it is ordered, and its workers go on; otherwise it only says how they were.
+    pub(crate) obeys: bool,
     /// Workers that start here end at once.
     pub(crate) crashes: bool,
     /// How often a slot has started a worker.
@@ -98,6 +100,7 @@ impl World {
             alive: true,
             connected: true,
             draining: false,
+            obeys: true,
             crashes: false,
             incarnation: 0,
             attended: false,
@@ -223,7 +226,9 @@ impl World {
                 supervisor.attended = false;
                 continue;
             }
-            supervisor.work(second);
+            if supervisor.obeys {
+                supervisor.work(second);
+            }
             if !supervisor.connected {
                 supervisor.attended = false;
                 continue;
@@ -237,18 +242,23 @@ impl World {
                 }
                 self.order(&id);
             }
-            let supervisor = self.supervisor(id.as_str());
-            let slots = supervisor.slots.iter();
-            let report = Event::Reported {
-                supervisor: id.clone(),
-                slots: slots
-                    .map(|(port, worker)| (*port, worker.report.clone()))
-                    .collect(),
-                draining: supervisor.draining,
-            };
-            let _reported = self.event(report);
+            self.report(id.as_str());
         }
         let _ticked = self.event(Event::Tick);
+    }
+
+    /// Lets a supervisor say how it fares.
+    pub(crate) fn report(&mut self, id: &str) {
+        let supervisor = self.supervisor(id);
+        let slots = supervisor.slots.iter();
+        let report = Event::Reported {
+            supervisor: id.into(),
+            slots: slots
+                .map(|(port, worker)| (*port, worker.report.clone()))
+                .collect(),
+            draining: supervisor.draining,
+        };
+        let _reported = self.event(report);
     }
 
     pub(crate) fn second_now(&self) -> u64 {

@@ -1,17 +1,18 @@
 //! What nimbus does when it, its store or its supervisors fail.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use squall_daemon::shutdown::{Shutdown, ShutdownBounds};
 use squall_nimbus::{KeepError, Nimbus, NimbusConfig, NimbusError};
-use squall_proto::{Phase, RefusalCode};
+use squall_proto::{Phase, RefusalCode, SupervisorReport};
 use squall_store::cluster::{ClusterError, ClusterStore};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use crate::harness::{Bench, Operator, PATIENCE, program, submission};
-use crate::supervisor::{Supervisor, hello};
+use crate::supervisor::{Supervisor, attend, hello, status};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_changes_nothing_for_those_who_run() {
@@ -74,17 +75,18 @@ async fn a_full_disk_refuses_the_submit_keeps_the_rest_and_recovers_by_itself() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_of_unknown_fate_is_looked_up() {
     let bench = Bench::new().await;
+    let a = Supervisor::start(bench.coordination().await, hello("a")).await;
     let mut operator = bench.operator().await;
     operator.upload(&program()).await.unwrap();
-    bench
-        .store
-        .set_fault(Some(ClusterError::Unknown("the disk went away".to_owned())));
+    a.until("an order", |_| true).await;
+    bench.loses_answer.store(true, Ordering::SeqCst);
     let refusal = operator.submit(submission("words", 1)).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::Unavailable);
-    bench.store.set_fault(None);
-    // The memory store had not kept it.
-    operator.submit(submission("words", 1)).await.unwrap();
-    assert_eq!(operator.list().await.len(), 1);
+    // It was kept: nimbus finds out by itself.
+    operator.until("the topology", |list| list.len() == 1).await;
+    let refusal = operator.submit(submission("words", 1)).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::AlreadyRunning);
+    a.phase(Phase::Active).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +141,45 @@ async fn workers_of_a_supervisor_that_dies_run_elsewhere_within_the_bound() {
         supervisors.iter().map(|s| s.alive).collect::<Vec<_>>(),
         [false, true]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_old_copy_says_does_not_count() {
+    let bench = Bench::with(|config| {
+        config.supervisor_timeout = "1s".parse().unwrap();
+    })
+    .await;
+    let a = Supervisor::start(bench.coordination().await, hello("a")).await;
+    let mut operator = bench.operator().await;
+    operator.run("words", 2).await;
+    let old = a.phase(Phase::Active).await;
+    let b = Supervisor::start(bench.coordination().await, hello("b")).await;
+    a.kill();
+    b.until("both workers", |order| {
+        order.slots_of(&"b".into()).count() == 2
+    })
+    .await;
+    operator
+        .until("two ready workers", |list| list[0].n_workers_ready == 2)
+        .await;
+    // The old supervisor comes back, and its workers run on for a moment.
+    let mut client = bench.coordination().await;
+    let back = attend(&mut client, SupervisorReport::Hello(hello("a")))
+        .await
+        .unwrap();
+    let stale = SupervisorReport::Status(status(&hello("a"), Some(&old)));
+    back.0.send(stale).await.unwrap();
+    let before = bench.metric("squall_nimbus_reports_total").await;
+    while bench.metric("squall_nimbus_reports_total").await < before + 10 {}
+    let description = operator.describe("words").await.unwrap();
+    assert!(
+        description
+            .workers
+            .iter()
+            .all(|worker| worker.supervisor == "b")
+    );
+    assert_eq!(description.workers.len(), 2);
+    assert_eq!(description.counters.of("count").unwrap().executed, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

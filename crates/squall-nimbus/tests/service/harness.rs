@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use squall_core::TopologyId;
+use squall_core::{BoxFuture, TopologyId};
 use squall_daemon::shutdown::{Shutdown, ShutdownBounds, Signals};
 use squall_nimbus::{Nimbus, NimbusConfig, NimbusError, Stores};
 use squall_proto::wire::blob_client::BlobClient;
@@ -16,7 +17,10 @@ use squall_proto::{
     TopologySummary, UploadHeader, UploadPart, wire,
 };
 use squall_store::blob::{BlobHash, BlobStore, BlobStoreConfig};
-use squall_store::cluster::MemoryCluster;
+use squall_store::cluster::{
+    ClusterError, ClusterStore, LeaderEpoch, MemoryCluster, Outcome, Page, Revision, Stored, Txn,
+    Watch,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,11 +30,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A nimbus that runs, and what it keeps things in.
 pub(crate) struct Bench {
     pub(crate) store: Arc<MemoryCluster>,
+    /// Has the next commit performed and its answer lost.
+    pub(crate) loses_answer: Arc<AtomicBool>,
     pub(crate) blobs: BlobStore,
     pub(crate) config: NimbusConfig,
     pub(crate) running: Option<Running>,
@@ -67,6 +73,7 @@ impl Bench {
         change(&mut config);
         let mut bench = Self {
             store: Arc::new(MemoryCluster::new()),
+            loses_answer: Arc::default(),
             blobs: BlobStore::open(dir.path(), blobs).unwrap(),
             config,
             running: None,
@@ -80,7 +87,10 @@ impl Bench {
         let shutdown = Shutdown::new(ShutdownBounds::default());
         let scope = shutdown.scope().clone();
         let stores = Stores {
-            cluster: Arc::<MemoryCluster>::clone(&self.store),
+            cluster: Arc::new(Lossy {
+                inner: Arc::clone(&self.store),
+                loses_answer: Arc::clone(&self.loses_answer),
+            }),
             blobs: self.blobs.clone(),
         };
         let nimbus = Nimbus::start_with(self.config.clone(), stores, scope.clone())
@@ -163,6 +173,52 @@ impl Bench {
         line.unwrap_or_else(|| panic!("no {name} in {page}"))
             .parse()
             .unwrap()
+    }
+}
+
+/// A store that may perform a commit and then not say so.
+struct Lossy {
+    inner: Arc<MemoryCluster>,
+    loses_answer: Arc<AtomicBool>,
+}
+
+impl ClusterStore for Lossy {
+    fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Stored>>, ClusterError>> {
+        self.inner.get_many(keys)
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page, ClusterError>> {
+        self.inner.list(prefix, after)
+    }
+
+    fn commit(&self, txn: Txn) -> BoxFuture<'_, Result<Outcome, ClusterError>> {
+        let committed = self.inner.commit(txn);
+        if self.loses_answer.swap(false, Ordering::SeqCst) {
+            return Box::pin(async move {
+                drop(committed.await?);
+                Err(ClusterError::Unknown("the disk went away".to_owned()))
+            });
+        }
+        committed
+    }
+
+    fn raise_leader_epoch(&self) -> BoxFuture<'_, Result<LeaderEpoch, ClusterError>> {
+        self.inner.raise_leader_epoch()
+    }
+
+    fn watch(&self, prefix: &str, after: Revision) -> Watch {
+        self.inner.watch(prefix, after)
+    }
+
+    fn location(&self) -> String {
+        self.inner.location()
     }
 }
 
