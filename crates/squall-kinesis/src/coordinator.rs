@@ -316,29 +316,31 @@ impl Coordinator {
         self.lost(&outcome.overtaken, &outcome.fenced);
     }
 
-    /// Saves what has changed, and returns when it is saved or can't be. What is under way comes first:
-    /// what it did decides on what is written next.
+    /// Saves what has changed, and returns when it is saved or can't be. A save that is under way is
+    /// finished first, for what it did decides on what is written next; its failure isn't the last word.
     async fn save_all(&mut self) -> Result<(), StoreError> {
-        if !self.saver.is_busy() || self.save_effect != Effect::Rest {
-            // It is no save.
+        let is_saving = self.saver.is_busy() && self.save_effect == Effect::Rest;
+        if !is_saving {
             self.lane.give_up();
         }
-        let (effect, outcome) = self.saver.step(Event::Wanted, self.now());
-        if let Some(error) = outcome.failed {
-            return Err(error);
+        if self.saver.is_busy() {
+            let finished = self.finish_round().await;
+            tracing::debug!(ok = finished.is_ok(), "the save under way has ended");
         }
-        if effect != Effect::Rest {
-            self.save_effect = effect;
-        }
+        let (effect, _) = self.saver.step(Event::Wanted, self.now());
+        self.save_effect = effect;
+        self.finish_round().await
+    }
+
+    /// Goes on to the end of a round of saving, with nothing else.
+    async fn finish_round(&mut self) -> Result<(), StoreError> {
         while self.saver.is_busy() {
             let state = &self.deps.state;
-            if self.lane.is_free() {
-                match std::mem::replace(&mut self.save_effect, Effect::Rest) {
-                    Effect::Commit(writes) => self.lane.commit(state, writes),
-                    Effect::Read => self.lane.read(state),
-                    // It can't be: who is busy has asked for something.
-                    Effect::Rest => break,
-                }
+            match std::mem::replace(&mut self.save_effect, Effect::Rest) {
+                Effect::Commit(writes) => self.lane.commit(state, writes),
+                Effect::Read => self.lane.read(state),
+                // It is under way.
+                Effect::Rest => {}
             }
             let event = match self.lane.answer().await {
                 Answer::Committed(result) => Event::Committed(result),

@@ -160,3 +160,67 @@ async fn a_shard_that_a_newer_copy_has_taken_is_silent_and_the_others_go_on() {
     assert_eq!(data(&emits), names("b", 10..20));
     assert_eq!(stored(&store).await, by_newer, "never turned back");
 }
+
+/// Closes the spout while its first save is under way, whose answer then comes or is lost.
+async fn close_in_the_middle(answer_is_lost: bool) {
+    let (fake, store, setup) = world(1);
+    let mut driver = setup.start();
+    settle(&mut driver).await;
+    fake.put_many(0, "r", 0..4);
+    let emits = driver.emits(4).await;
+    let n_before = store.n_commits();
+    store.gate.shut();
+    store
+        .lost_answers
+        .store(usize::from(answer_is_lost), Ordering::SeqCst);
+    driver.ack(&emits[0]);
+    driver.run_until(|| store.n_commits() > n_before).await;
+    // These come while the store has the first.
+    driver.ack_all(&emits[1..3]);
+    let open = async {
+        // By then the spout waits for its end.
+        for _ in 0..5000 {
+            tokio::task::yield_now().await;
+        }
+        store.gate.open();
+    };
+    tokio::join!(driver.close(), open);
+    let last = emits[2].value("sequence").to_string();
+    assert!(stored(&store).await.contains(&last));
+    let n_commits = store.n_commits() - n_before;
+    // What was lost is written once more, and found to stand there.
+    let expected = if answer_is_lost { 3 } else { 2 };
+    assert_eq!(n_commits, expected, "no write is under way twice");
+    let mut driver = setup.start();
+    assert_eq!(data(&driver.emits(1).await), ["r3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_while_a_save_is_under_way_waits_for_it_and_saves_the_rest() {
+    close_in_the_middle(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_while_a_save_is_under_way_gets_over_its_lost_answer() {
+    close_in_the_middle(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_while_a_save_is_under_way_loses_and_skips_nothing() {
+    let (fake, store, setup) = world(1);
+    let mut driver = setup.start();
+    settle(&mut driver).await;
+    fake.put_many(0, "r", 0..4);
+    let emits = driver.emits(4).await;
+    let before = stored(&store).await;
+    store.gate.shut();
+    let n_before = store.n_commits();
+    driver.ack_all(&emits[..2]);
+    driver.run_until(|| store.n_commits() > n_before).await;
+    driver.kill();
+    // It was done, though nobody heard of it.
+    assert_ne!(stored(&store).await, before);
+    store.gate.open();
+    let mut driver = setup.start();
+    assert_eq!(data(&driver.emits(2).await), ["r2", "r3"]);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
 use squall_store::MemoryStore;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 /// A store in memory with switches.
@@ -23,6 +24,8 @@ pub(crate) struct Flaky {
     pub(crate) n_commits_left: AtomicUsize,
     /// How late each answer comes, in milliseconds; what was asked for is done at once.
     pub(crate) late_ms: AtomicU64,
+    /// Commits are done, but answered only when this is opened.
+    pub(crate) gate: Gate,
     /// How often it was asked for anything.
     pub(crate) n_calls: AtomicUsize,
     /// How often it was asked to write.
@@ -41,9 +44,34 @@ impl Default for Flaky {
             hangs: AtomicBool::default(),
             n_commits_left: AtomicUsize::new(usize::MAX),
             late_ms: AtomicU64::default(),
+            gate: Gate::default(),
             n_calls: AtomicUsize::default(),
             n_commits: AtomicUsize::default(),
             max_writes: AtomicUsize::default(),
+        }
+    }
+}
+
+/// Open until it is shut.
+#[derive(Default)]
+pub(crate) struct Gate {
+    shut: AtomicBool,
+    opened: Notify,
+}
+
+impl Gate {
+    pub(crate) fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn open(&self) {
+        self.shut.store(false, Ordering::SeqCst);
+        self.opened.notify_waiters();
+    }
+
+    async fn pass(&self) {
+        while self.shut.load(Ordering::SeqCst) {
+            self.opened.notified().await;
         }
     }
 }
@@ -126,6 +154,7 @@ impl CheckpointStore for Flaky {
                 return Err(unavailable());
             }
             let done = self.inner.commit(fence, writes).await;
+            self.gate.pass().await;
             self.wait().await;
             if take_one(&self.lost_answers) {
                 return Err(unavailable());
