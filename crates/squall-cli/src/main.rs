@@ -3,8 +3,10 @@
 
 mod bench;
 mod cluster;
+mod daemon;
 mod demo;
 mod dev;
+mod health;
 mod new;
 
 use std::process::ExitCode;
@@ -46,5 +48,8 @@ fn main() -> ExitCode {
         .command("rebalance", cluster::rebalance)
         .command("supervisors", cluster::supervisors)
         .command("drain", cluster::drain)
+        .daemon("nimbus", daemon::nimbus)
+        .daemon("supervisor", daemon::supervisor)
+        .command("health", health::health)
         .main()
 }
