@@ -138,7 +138,7 @@ impl SubmitArgs {
         self.show(Some(id.as_str()), &planned.plan);
         let from = &topology.origin;
         console::say(format_args!(
-            "{id} is submitted, from {from}; `describe {name}` tells how it fares"
+            "{id} is submitted, from {from}; `squall describe {name}` tells how it fares"
         ));
         match self.wait {
             Some(bound) => wait::until_all_run(&mut nimbus, &name, &id, bound.0).await,

@@ -58,7 +58,7 @@ pub(super) async fn until_all_run(
             let lines: String = missing.iter().map(|line| format!("\n  {line}")).collect();
             let what = format!("{id} doesn't run within {bound:?}: {text}{lines}");
             let action = format!(
-                "`describe {name}` and `logs {name}` tell more; it goes on trying, `kill {name}` ends it"
+                "`squall describe {name}` and `squall logs {name}` tell more; it goes on trying, `squall kill {name}` ends it"
             );
             Err(advise(what, action))
         }
