@@ -39,3 +39,16 @@ impl BuiltTopology {
         (self.build)(matches)
     }
 }
+
+/// Builds one of several topologies; `args` are what stands behind its name on the command line.
+pub(super) fn build(
+    topologies: &[BuiltTopology],
+    name: &str,
+    args: &[&str],
+) -> Result<TopologySpec> {
+    let topology = topologies.iter().find(|built| built.name == name);
+    let topology = topology.ok_or_else(|| format!("no topology `{name}`"))?;
+    let line = topology.subcommand(|command| command);
+    let matches = line.try_get_matches_from(std::iter::once(&name).chain(args))?;
+    topology.build(&matches)
+}
