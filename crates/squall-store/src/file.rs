@@ -1,29 +1,38 @@
 //! A store in a single file, by redb.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_channel::oneshot;
-use redb::{Builder, Database};
+use redb::{Builder, Database, ReadableDatabase};
 use squall_core::{BoxFuture, CheckpointStore, Entry, Fence, StoreError, Write};
 
 use crate::commit::check_bounds;
 use crate::disk::{OpenError, directory_of, open_or_create, sync_directory};
 use crate::worker::{self, MAX_QUEUED, Request, TABLE};
 
+/// How long dropping a store waits for a disk that doesn't answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Keeps everything in one file that one process has open at a time.
 ///
 /// A thread of its own does all the work, because writing to a disk blocks; requests wait for it in a
 /// queue of 1024, and one that finds the queue full is answered [`StoreError::Unavailable`]. All
 /// commits that wait together become durable together, each still all or nothing. A write that fails
-/// half way (a full disk) closes the store: all that follows is answered [`StoreError::Unavailable`]
-/// until it is opened again. Dropping the store waits for what is queued.
+/// half way (a full disk) closes the file and is answered [`StoreError::Unavailable`]; the next request
+/// opens it again, and is answered so itself if it can't. A file that is gone by then is not made anew: an
+/// empty one would look as if nothing had ever been stored. Dropping the store waits for what is queued,
+/// for ten seconds at most.
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
     requests: Option<SyncSender<Request>>,
     worker: Option<JoinHandle<()>>,
+    /// Disconnected when the worker has ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl FileStore {
@@ -35,14 +44,20 @@ impl FileStore {
         let path = path.as_ref().to_owned();
         let database = open_database(&path)?;
         let (requests, queue) = sync_channel(MAX_QUEUED);
+        let (end, ended) = sync_channel(1);
+        let again = path.clone();
         let worker = std::thread::Builder::new()
             .name("squall-store".to_owned())
-            .spawn(move || worker::run(database, &queue))
+            .spawn(move || {
+                worker::run(database, || reopen(&again), &queue);
+                drop(end);
+            })
             .map_err(|error| OpenError::io(&path, &error))?;
         Ok(Self {
             path,
             requests: Some(requests),
             worker: Some(worker),
+            ended: Mutex::new(ended),
         })
     }
 
@@ -60,7 +75,11 @@ impl FileStore {
                 TrySendError::Full(_) => unavailable(format!("{MAX_QUEUED} requests wait for it")),
                 TrySendError::Disconnected(_) => stopped(),
             })?;
-        answered.await.unwrap_or_else(|_| Err(stopped()))
+        let lost = || {
+            let reason = "it has gone wrong while it worked on this";
+            unavailable(format!("the store at {}: {reason}", self.path.display()))
+        };
+        answered.await.unwrap_or_else(|_| Err(lost()))
     }
 }
 
@@ -107,7 +126,9 @@ impl Drop for FileStore {
     fn drop(&mut self) {
         // Without senders the worker ends once its queue is empty, and closes the file.
         drop(self.requests.take());
-        if let Some(worker) = self.worker.take() {
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let in_time = ended.recv_timeout(CLOSE_TIMEOUT) != Err(RecvTimeoutError::Timeout);
+        if let Some(worker) = self.worker.take().filter(|_| in_time) {
             // A worker that panicked has been reported by the panic hook already.
             drop(worker.join());
         }
@@ -127,6 +148,46 @@ fn open_database(path: &Path) -> Result<Database, OpenError> {
     Ok(database)
 }
 
+/// Opens a file that was open before.
+fn reopen(path: &Path) -> Result<Database, OpenError> {
+    let io = |error| OpenError::io(path, &error);
+    if std::fs::metadata(path).map_err(io)?.len() == 0 {
+        return Err(OpenError::corrupt(path, "it was emptied while it was open"));
+    }
+    let database = Builder::new().open(path);
+    let database = database.map_err(|error| OpenError::explain(path, error))?;
+    let has_table = || -> Result<(), redb::Error> {
+        database.begin_read()?.open_table(TABLE)?;
+        Ok(())
+    };
+    has_table().map_err(|error| OpenError::corrupt(path, error.to_string()))?;
+    Ok(database)
+}
+
 fn unavailable(reason: String) -> StoreError {
     StoreError::Unavailable(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_open_is_opened_again_and_never_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.redb");
+        assert!(matches!(reopen(&path), Err(OpenError::Io { .. })));
+        assert!(!path.exists());
+        drop(open_database(&path).unwrap());
+        drop(reopen(&path).unwrap());
+        // Another store than ours.
+        let other = dir.path().join("other.redb");
+        drop(Database::create(&other).unwrap());
+        assert!(matches!(reopen(&other), Err(OpenError::Corrupt { .. })));
+        std::fs::write(&path, []).unwrap();
+        let Err(OpenError::Corrupt { reason, .. }) = reopen(&path) else {
+            panic!("an empty file is no store");
+        };
+        assert!(reason.contains("emptied"), "{reason}");
+    }
 }

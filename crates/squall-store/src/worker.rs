@@ -1,7 +1,11 @@
 //! The thread behind a [`crate::FileStore`]: takes what is queued, does it in one transaction, answers.
 //!
+//! It outlives what goes wrong: a write that fails, and a panic, cost the requests of that transaction and
+//! close the file, which is opened again for the next ones.
+//!
 //! **Invariant:** nothing is answered before the transaction that it saw or wrote is durable.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 
 use futures_channel::oneshot;
@@ -9,6 +13,7 @@ use redb::{Database, ReadableTable, Table, TableDefinition};
 use squall_core::{Entry, Fence, StoreError, Write};
 
 use crate::commit::{apply, check_write};
+use crate::disk::OpenError;
 
 /// The longest queue of requests; one more is refused as unavailable.
 pub(crate) const MAX_QUEUED: usize = 1024;
@@ -41,29 +46,70 @@ pub(crate) enum Request {
     },
 }
 
-/// Answers what a request got, once the transaction is durable, or refuses it otherwise.
-type Reply = Box<dyn FnOnce(Result<(), &redb::Error>)>;
+/// Answers what a request got, once the transaction is durable, or refuses it with a reason.
+type Reply = Box<dyn FnOnce(Result<(), &str>)>;
 
-/// Serves requests until their senders are gone, or until the file can't be written any more.
-pub(crate) fn run(database: Database, requests: &Receiver<Request>) {
+/// Serves requests until their senders are gone; `reopen` opens the file again after it had to be closed.
+pub(crate) fn run(
+    database: Database,
+    reopen: impl Fn() -> Result<Database, OpenError>,
+    requests: &Receiver<Request>,
+) {
+    let mut database = Some(database);
     while let Ok(first) = requests.recv() {
         let more = requests.try_iter().take(MAX_GROUP - 1);
         let group = std::iter::once(first).chain(more).collect();
-        if !serve(&database, group) {
-            break;
+        let open = match database.take() {
+            Some(database) => Ok(database),
+            None => guard(|| reopen().map_err(|error| error.to_string())),
+        };
+        match open {
+            Ok(open) => database = serve(open, group),
+            Err(reason) => refuse(group, &reason),
         }
     }
-    drop(database);
 }
 
-/// Serves a group of requests in their order. Returns false when the database is beyond use.
-fn serve(database: &Database, group: Vec<Request>) -> bool {
+/// Serves a group of requests in their order; gives the database back unless it is beyond use.
+fn serve(database: Database, group: Vec<Request>) -> Option<Database> {
     let mut replies = Vec::with_capacity(group.len());
-    let done = in_one_transaction(database, group, &mut replies);
+    let done = guard(|| {
+        let done = in_one_transaction(&database, group, &mut replies);
+        done.map_err(|error| error.to_string())
+    });
     for reply in replies {
-        reply(done.as_ref().copied());
+        reply(done.as_ref().copied().map_err(String::as_str));
     }
-    done.is_ok()
+    if done.is_ok() {
+        return Some(database);
+    }
+    // Closing a file that can't be written may go wrong as well.
+    guard(|| {
+        drop(database);
+        Ok(())
+    })
+    .unwrap_or_default();
+    None
+}
+
+/// Makes a panic an error like others: what it left behind is thrown away with the database.
+fn guard<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    // The panic hook has told what.
+    let panicked = |_| Err("the thread of the store has panicked".to_owned());
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
+}
+
+/// Answers that nothing can be done now.
+fn refuse(group: Vec<Request>, reason: &str) {
+    let unavailable = || StoreError::Unavailable(reason.to_owned());
+    for request in group {
+        // The caller may have stopped waiting.
+        match request {
+            Request::Load { answer, .. } => drop(answer.send(Err(unavailable()))),
+            Request::List { answer, .. } => drop(answer.send(Err(unavailable()))),
+            Request::Commit { answer, .. } => drop(answer.send(Err(unavailable()))),
+        }
+    }
 }
 
 fn in_one_transaction(
@@ -185,9 +231,12 @@ fn reply<T: 'static>(answer: Answer<T>, result: Result<T, StoreError>) -> Reply 
     Box::new(move |durable| {
         let result = match durable {
             Ok(()) => result,
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+            Err(reason) => Err(StoreError::Unavailable(reason.to_owned())),
         };
         // The caller may have stopped waiting.
         drop(answer.send(result));
     })
 }
+
+#[cfg(test)]
+mod tests;
