@@ -340,8 +340,9 @@ fn a_bolt_that_stays_after_the_end_of_its_input_flushes_once_and_again_if_more_c
     let mut part = Cluster::new(bench, &[0, 1]).part(1, 1);
     part.activate();
     let inlet = part.ports().unwrap().inlets[0].1.clone();
-    let end = Mark::End(TaskId(0));
-    for item in [number(TaskId(0)), Item::Mark(end), number(TaskId(0))] {
+    // Said twice, as by a task that was started again.
+    let (end, number) = (|| Item::Mark(Mark::End(TaskId(0))), || number(TaskId(0)));
+    for item in [number(), end(), end(), number()] {
         inlet.try_deliver(item).unwrap();
         part.advance(Duration::from_secs(10));
     }
@@ -350,4 +351,28 @@ fn a_bolt_that_stays_after_the_end_of_its_input_flushes_once_and_again_if_more_c
     part.drain();
     assert!(part.run_to_end(Duration::from_secs(1)));
     assert_eq!(log.said().len(), 2);
+}
+
+#[test]
+fn a_part_that_drains_before_it_was_activated_ends_and_opens_no_spout() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let of_spout = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 10));
+    bench
+        .bolt("here", || FnBolt::new(|_, _, _| Ok(())))
+        .global("in");
+    bench
+        .bolt("there", || FnBolt::new(|_, _, _| Ok(())))
+        .global("in");
+    let mut part = Cluster::new(bench, &[0, 0, 1]).part(0, 1);
+    part.advance(Duration::from_secs(1));
+    part.drain();
+    part.activate();
+    assert!(part.run_to_end(Duration::from_secs(1)));
+    assert_eq!(log.events(), []);
+    let outlet = &part.ports().unwrap().outlets[0].1;
+    let end = Mark::End(TaskId(0));
+    assert!(matches!(outlet.take(), Some(Item::Mark(mark)) if mark == end));
+    assert!(outlet.take().is_none());
 }

@@ -14,6 +14,7 @@ mod flow;
 mod groupings;
 mod health;
 mod kit;
+mod link_threads;
 mod links;
 mod parts;
 mod random_graphs;

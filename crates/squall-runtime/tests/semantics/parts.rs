@@ -157,7 +157,7 @@ impl Parts {
     }
 
     /// Loses what a link has taken and not delivered; returns how many deliveries that was.
-    fn break_link(&mut self, from: usize, to: usize) -> usize {
+    pub(crate) fn break_link(&mut self, from: usize, to: usize) -> usize {
         let mut n_lost = 0;
         for (edge, outlet) in self.ports(from).outlets.clone() {
             if self.worker_of(edge.reader) == to {
@@ -172,7 +172,7 @@ impl Parts {
     }
 
     /// Ends a worker as kill -9 does, and starts it again. The others hear of it.
-    fn kill(&mut self, worker: usize) {
+    pub(crate) fn kill(&mut self, worker: usize) {
         for from in 0..self.parts.len() {
             if from != worker {
                 self.break_link(from, worker);
@@ -195,7 +195,7 @@ impl Parts {
         self.move_links() || worked
     }
 
-    fn step_times(&mut self, n: usize) {
+    pub(crate) fn step_times(&mut self, n: usize) {
         for _ in 0..n {
             self.step();
         }

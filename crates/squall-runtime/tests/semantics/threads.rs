@@ -279,7 +279,7 @@ fn tuples_behind_one_on_which_a_bolt_blocks_do_not_time_out() {
 }
 
 /// Takes this long without asking the clock or the scheduler for more than that.
-fn take(time: Duration) {
+pub(crate) fn take(time: Duration) {
     let (_kept, never) = bounded::<()>(0);
     never.recv_timeout(time).unwrap_or_default();
 }
