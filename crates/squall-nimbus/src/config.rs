@@ -31,8 +31,8 @@ pub struct NimbusConfig {
     /// How long a supervisor that is known may take to come back before it is lost, after nimbus has started,
     /// has stood still, or was cut off from all of them. Default 20s.
     pub start_grace: HumanDuration,
-    /// How often a worker may be started again in a slot before it counts as crash-looping, should its
-    /// supervisor not say so first. Default 10.
+    /// How often a worker may be started again in a slot within `shun_for` before it counts as crash-looping,
+    /// should its supervisor not say so first. Default 10.
     pub max_restarts: u32,
     /// How long a supervisor is shunned by a worker that crash-looped there. Default 10m.
     pub shun_for: HumanDuration,

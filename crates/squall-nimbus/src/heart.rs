@@ -29,7 +29,7 @@ pub use desired::{Desired, Known, Lifecycle, Record, Worker};
 pub use event::{Decision, Event, Reply, Submission};
 pub use limits::Limits;
 pub use moves::{Command, next_state};
-pub use observed::{Observed, Seen, SlotReport, SlotReportState};
+pub use observed::{Observed, Restarts, Seen, SlotReport, SlotReportState};
 pub use orders::{affected, order_for};
 pub(crate) use rebalance::{lay_out, read};
 pub use step::step;

@@ -129,9 +129,6 @@ fn note_crashes(
 ) -> bool {
     let mut is_news = false;
     for (port, report) in slots {
-        if !report.is_crash_looping(draft.limits) {
-            continue;
-        }
         let Some(record) = draft.get().topology(&report.topology) else {
             continue;
         };
@@ -141,11 +138,9 @@ fn note_crashes(
             worker.is_copy(report.fence)
                 && slot.is_some_and(|slot| slot.supervisor == *id && slot.port == *port)
         });
-        if is_it {
-            let shunned = observed
-                .shunned
-                .entry((record.number, report.worker_idx))
-                .or_default();
+        let key = (record.number, report.worker_idx);
+        if is_it && observed.is_crash_looping(key, report, (draft.now, draft.limits)) {
+            let shunned = observed.shunned.entry(key).or_default();
             is_news |= shunned.insert(id.clone(), draft.now).is_none();
         }
     }

@@ -14,8 +14,8 @@ pub struct Limits {
     pub start_grace: HumanDuration,
     /// The longest time between two ticks that isn't taken for a standstill of nimbus itself. Default 5s.
     pub standstill: HumanDuration,
-    /// How often a worker may be started again in a slot before it counts as crash-looping, should its
-    /// supervisor not say so first. Default 10.
+    /// How often a worker may be started again in a slot within `shun_for` before it counts as crash-looping,
+    /// should its supervisor not say so first. Default 10.
     pub max_restarts: u32,
     /// How long a supervisor is shunned by a worker that crash-looped there. Default 10m.
     pub shun_for: HumanDuration,

@@ -25,10 +25,23 @@ pub struct Observed {
     pub drains_since: BTreeMap<u64, Moment>,
     /// Where workers crash-looped and when that was last said, by topology and index.
     pub shunned: BTreeMap<(u64, usize), BTreeMap<SupervisorId, Moment>>,
+    /// How often workers were started again lately, by topology and index.
+    pub restarts: BTreeMap<(u64, usize), Restarts>,
     /// Why workers are where they are, by topology.
     pub reasons: BTreeMap<u64, Vec<Reason>>,
     /// The topologies that were last ordered as having every worker ready.
     pub all_ready: BTreeSet<u64>,
+}
+
+/// How often a worker was started again, counted from some time on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restarts {
+    /// The placement that is counted.
+    pub epoch: u64,
+    /// Since when.
+    pub since: Moment,
+    /// How often it had been started again by then.
+    pub n_before: u32,
 }
 
 /// A supervisor as it was last heard of.
@@ -89,6 +102,7 @@ impl Observed {
             supervisors: BTreeMap::new(),
             drains_since: BTreeMap::new(),
             shunned: BTreeMap::new(),
+            restarts: BTreeMap::new(),
             reasons: BTreeMap::new(),
             all_ready: BTreeSet::new(),
         }
@@ -182,6 +196,33 @@ impl Observed {
             .collect()
     }
 
+    /// Tells whether a worker crash-loops: its supervisor says so, or it was started again too often in a
+    /// while.
+    pub(super) fn is_crash_looping(
+        &mut self,
+        worker: (u64, usize),
+        report: &SlotReport,
+        (now, limits): (Moment, &Limits),
+    ) -> bool {
+        let SlotReportState::Failed {
+            n_restarts,
+            crash_looping,
+        } = report.state
+        else {
+            return false;
+        };
+        let begun = Restarts {
+            epoch: report.fence.placement_epoch,
+            since: now,
+            n_before: n_restarts,
+        };
+        let counted = self.restarts.entry(worker).or_insert_with(|| begun.clone());
+        if counted.epoch != begun.epoch || now.since(counted.since) > limits.shun_for.0 {
+            *counted = begun;
+        }
+        crash_looping || n_restarts.saturating_sub(counted.n_before) >= limits.max_restarts
+    }
+
     /// Drops what belongs to a topology that is gone, or begins anew.
     pub(super) fn forget(&mut self, number: u64) {
         self.drains_since.remove(&number);
@@ -193,6 +234,7 @@ impl Observed {
     /// Lets a topology's workers go everywhere again.
     pub(super) fn forgive(&mut self, number: u64) {
         self.shunned.retain(|(of, _), _| *of != number);
+        self.restarts.retain(|(of, _), _| *of != number);
     }
 }
 
@@ -217,19 +259,6 @@ impl From<&SlotWorker> for SlotReport {
             worker_idx: usize::try_from(worker.worker.0).unwrap_or(usize::MAX),
             fence: worker.fence,
             state,
-        }
-    }
-}
-
-impl SlotReport {
-    /// Tells whether the worker crash-loops.
-    pub(super) const fn is_crash_looping(&self, limits: &Limits) -> bool {
-        match self.state {
-            SlotReportState::Failed {
-                n_restarts,
-                crash_looping,
-            } => crash_looping || n_restarts >= limits.max_restarts,
-            SlotReportState::Changing | SlotReportState::Running { .. } => false,
         }
     }
 }

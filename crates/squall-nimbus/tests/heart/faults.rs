@@ -161,6 +161,30 @@ fn a_crash_loop_moves_to_another_machine_and_no_further_than_there_are() {
 }
 
 #[test]
+fn too_many_restarts_in_a_while_are_a_crash_loop_and_in_a_year_they_are_not() {
+    for (gap, moves) in [(2, true), (120, false)] {
+        let mut world = World::of(2, 1);
+        world.submit("words", 1, 1).unwrap();
+        world.seconds(6);
+        for n_restarts in 5..20 {
+            let a = world.supervisor("a");
+            a.obeys = false;
+            for worker in a.slots.values_mut() {
+                worker.report.state = SlotReportState::Failed {
+                    n_restarts,
+                    crash_looping: false,
+                };
+            }
+            world.seconds(1);
+            world.supervisor("a").obeys = true;
+            world.seconds(gap - 1);
+        }
+        let place = if moves { "b:6701" } else { "a:6701" };
+        assert_eq!(world.places("words"), [place]);
+    }
+}
+
+#[test]
 fn a_shunned_machine_is_used_again_after_a_while() {
     let mut world = World::of(2, 1);
     world.submit("words", 1, 1).unwrap();

@@ -169,10 +169,11 @@ async fn what_is_damaged_behind_its_beginning_is_refused_when_it_is_to_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn binaries_that_nobody_refers_to_are_removed_after_a_while() {
-    let bench = Bench::with(|config| config.keep_binaries = "1s".parse().unwrap()).await;
+    let bench = Bench::with(|config| config.keep_binaries = "2s".parse().unwrap()).await;
     let mut operator = bench.operator().await;
     operator.run("words", 1).await;
     let other = padded(50_000);
+    let began = Instant::now();
     operator.upload(&other).await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     let size = |content: &[u8]| {
@@ -183,5 +184,9 @@ async fn binaries_that_nobody_refers_to_are_removed_after_a_while() {
         assert!(Instant::now() < deadline, "it is still there");
         sleep(Duration::from_millis(50)).await;
     }
+    assert!(
+        began.elapsed() >= Duration::from_secs(2),
+        "who uploaded it had no time to refer to it"
+    );
     assert!(size(&program()), "the one that is needed was removed");
 }
