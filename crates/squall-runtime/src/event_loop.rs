@@ -204,7 +204,7 @@ impl Threads {
                 let downstream = seats
                     .iter()
                     .take(seat_idx)
-                    .position(|seat| !seat.bell.has_moved_out() && seat.is_ready(now));
+                    .position(|seat| seat.is_ready(now) && !seat.bell.has_moved_out());
                 seat_idx = match downstream {
                     Some(ready) if n_drained < DRAIN_SLICES => {
                         n_drained += 1;
