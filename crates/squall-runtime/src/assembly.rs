@@ -71,6 +71,8 @@ impl Assembly {
             .flat_map(ComponentLayout::task_ids)
             .filter(|task| is_here(*task))
             .count();
+        let mut inputs = layout.components.iter().flat_map(|c| &c.inputs);
+        let is_cyclic = inputs.any(|input| input.feedback);
         let settings = Arc::new(spec.settings.clone());
         let builder = Builder {
             topology: spec.name.clone(),
@@ -80,6 +82,7 @@ impl Assembly {
                 own_bells.map(|(_, bell)| bell.clone()).collect(),
                 n_spouts,
                 part.is_some(),
+                is_cyclic,
                 settings.max_held_bytes.as_usize(),
             )),
             tasks: Arc::new(

@@ -27,6 +27,8 @@ pub(crate) enum Phase {
 pub(crate) struct Control {
     /// Other parts of the topology run elsewhere.
     is_part: bool,
+    /// From when on bolts end whose senders have all ended.
+    bolts_end_from: Phase,
     phase: AtomicU8,
     /// The topology was active at least once.
     opened: AtomicBool,
@@ -46,20 +48,24 @@ pub(crate) struct Control {
 impl Control {
     /// `bells` are those of the tasks here, `n_spouts` of which are spouts'. In a part of a topology the
     /// spouts wait for [`Phase::Active`] before they open, and nothing is known of the spouts elsewhere:
-    /// they count as one that never finishes.
+    /// they count as one that never finishes. Its bolts stay until it drains, for their senders may be started
+    /// again elsewhere; in one with cycles, until it is stopped, for a cycle's sender is not waited for, and
+    /// what comes from there may be of spouts that this part doesn't know.
     pub(crate) fn new(
         bells: Vec<Arc<Bell>>,
         n_spouts: usize,
         is_part: bool,
+        is_cyclic: bool,
         max_held_bytes: usize,
     ) -> Self {
-        let phase = if is_part {
-            Phase::Inactive
-        } else {
-            Phase::Active
+        let (phase, bolts_end_from) = match (is_part, is_cyclic) {
+            (false, _) => (Phase::Active, Phase::Active),
+            (true, false) => (Phase::Inactive, Phase::Draining),
+            (true, true) => (Phase::Inactive, Phase::Forced),
         };
         Self {
             is_part,
+            bolts_end_from,
             phase: AtomicU8::new(phase as u8),
             opened: AtomicBool::new(!is_part),
             drain_deadline: AtomicU64::new(u64::MAX),
@@ -96,10 +102,9 @@ impl Control {
         self.is_part
     }
 
-    /// Tells whether a bolt may end whose senders have all ended. In a part they may be started again
-    /// elsewhere, and then it is needed, unless the part itself is to end.
+    /// Tells whether a bolt may end whose senders have all ended.
     pub(crate) fn bolts_may_end(&self, now: Moment) -> bool {
-        !self.is_part || self.phase(now) >= Phase::Draining
+        self.phase(now) >= self.bolts_end_from
     }
 
     /// Returns when draining turns to forced.

@@ -418,6 +418,43 @@ fn bolts_flush_at_the_end_of_input_wherever_it_was() {
     assert_eq!(numbers_at(&log, "sink"), [100]);
 }
 
+/// `back` keeps what comes from `late` for five seconds and passes it on to `x`, which is done with `early`
+/// long before that.
+#[test]
+fn a_drain_lets_trees_go_round_a_cycle_over_workers_whose_other_sources_have_ended() {
+    let (early, late) = (Log::default(), Log::default());
+    let mut bench = Bench::new();
+    let (of_early, of_late) = (early.clone(), late.clone());
+    bench.spout("early", 1, move || Numbers::new(&of_early, 3));
+    bench.spout("late", 1, move || Numbers::new(&of_late, 3));
+    let x = || FnBolt::new(|_, _, _| Ok(()));
+    let x = bench.bolt("x", x).input("early", Grouping::Global);
+    x.input("back", Grouping::Global);
+    let back = || {
+        FnBolt::new(|_, out, state| {
+            state.tokens.push(out.defer());
+            Ok(())
+        })
+        .on_tick(|out, state| {
+            for token in state.tokens.drain(..) {
+                out.anchored(&[&token]).emit([1])?;
+                token.ack();
+            }
+            Ok(())
+        })
+    };
+    let back = bench.bolt("back", back).tick(Duration::from_secs(5));
+    back.input("late", Grouping::Global)
+        .input("x", Grouping::Global);
+    let mut parts = Parts::new(bench, 2, |task| task.0 % 2);
+    parts.activate();
+    parts.advance(Duration::from_secs(1));
+    assert_eq!((early.acked(), late.acked()), (ids(0..3), Vec::new()));
+    parts.drain();
+    assert!(parts.run_to_end(Duration::from_secs(60)), "{parts:?}");
+    assert_eq!((late.acked(), late.failed()), (ids(0..3), Vec::new()));
+}
+
 #[test]
 fn a_worker_that_is_superseded_ends() {
     let log = Log::default();
