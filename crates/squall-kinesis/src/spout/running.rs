@@ -40,8 +40,10 @@ impl Running {
             return Err(ComponentError::from(fatal).permanent());
         }
         if self.stop.is_closed() {
-            // It ends when it is told to, or by a panic; nothing is read or saved any more.
-            Err("the coordinator of the shards has died: restart the topology")?;
+            // It ends when it is told to, or by a panic; nothing is read or saved any more. Another instance
+            // begins at the checkpoints.
+            let error = ComponentError::from("the coordinator of the shards has died");
+            return Err(error.restart_task());
         }
         let now = self.ctx.clock().now();
         if self.feeds.take_new() {

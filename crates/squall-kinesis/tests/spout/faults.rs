@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use squall_core::Fence;
 use squall_core::replay::OnExhausted;
+use squall_core::{Fence, Remedy};
 use squall_kinesis::{ErrorClass, InitialPosition};
 
 use crate::fake::{Fault, Op};
@@ -65,16 +65,15 @@ async fn a_reader_that_panics_each_time_is_replaced_at_leisure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_coordinator_that_panics_is_told_of() {
+async fn a_coordinator_that_panics_asks_for_another_instance() {
     let (fake, _, setup) = world(1);
     fake.fail_next(Op::List, None, Fault::Panic, 1);
     let mut driver = setup.start();
-    // The driver panics at an error; without one it would wait in vain for a while.
-    let local = tokio::task::LocalSet::new();
-    let asked = local.spawn_local(async move { driver.emits(1).await });
-    let asked = local.run_until(tokio::time::timeout(Duration::from_secs(10), asked));
-    let asked = asked.await;
-    assert!(asked.is_ok_and(|emits| emits.is_err()));
+    let error = driver.fails().await;
+    assert_eq!(error.remedy(), Remedy::RestartTask, "{error}");
+    drop(driver);
+    fake.put(0, "r");
+    assert_eq!(data(&setup.start().emits(1).await), ["r"]);
 }
 
 #[tokio::test(start_paused = true)]
