@@ -18,5 +18,6 @@ mod link_threads;
 mod links;
 mod parts;
 mod random_graphs;
+mod random_parts;
 mod threads;
 mod wake_ups;
