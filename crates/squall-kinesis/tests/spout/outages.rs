@@ -1,15 +1,18 @@
 //! What becomes of a spout whose checkpoint store is away, slow, or another's. In virtual time.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use squall_core::{CheckpointStore, Fence, HumanDuration, Write};
 
+use squall_store::cluster::{ClusterCheckpoints, ClusterStore, MemoryCluster};
+
 use crate::driver::{Driver, Emitted, Setup};
 use crate::fake::{Op, shard_id};
 use crate::stores::Flaky;
-use crate::world::{SHARD, data, names, settle, stored, with, world};
+use crate::world::{SHARD, data, names, settle, sorted, stored, with, world};
 
 /// A setup whose shards pause soon.
 fn impatient(setup: &Setup) -> Setup {
@@ -113,6 +116,25 @@ async fn a_store_that_answers_late_delays_nothing_but_what_needs_it() {
     assert_eq!(data(&driver.emits(3).await), names("c", 0..3));
     assert!(began.elapsed() < Duration::from_secs(45));
     assert!(fake.n_calls(Op::List, None) < 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_of_a_cluster_will_do() {
+    let (fake, _, mut setup) = world(3);
+    let cluster = Arc::new(MemoryCluster::new());
+    let leader_epoch = cluster.raise_leader_epoch().await.unwrap();
+    setup.store = Arc::new(ClusterCheckpoints::new(cluster, leader_epoch));
+    fake.put_many(0, "r", 0..3);
+    let mut driver = setup.start();
+    let emits = driver.emits(3).await;
+    driver.ack_all(&emits[..2]);
+    fake.reshard(&[1], &[3]);
+    fake.put_many(3, "c", 0..1);
+    assert_eq!(data(&settle(&mut driver).await), ["c0"]);
+    driver.close().await;
+    setup.fence.incarnation += 1;
+    let mut driver = setup.start();
+    assert_eq!(sorted(&driver.emits(2).await), ["c0", "r2"]);
 }
 
 #[tokio::test(start_paused = true)]
