@@ -1,4 +1,4 @@
-//! The command `squall`, as built by the same `cargo test` that runs these tests.
+//! The command `squall`, and programs of `topologies/`, as built by the same `cargo test` that runs these tests.
 
 use std::env;
 use std::fs;
@@ -16,18 +16,30 @@ use crate::workspace::{cargo, root, sources};
 /// # Errors
 /// If it can't be built.
 pub fn squall() -> Result<PathBuf> {
+    built("squall-cli", "squall")
+}
+
+/// Returns the path of the program of a crate in `topologies/`; see [`squall`].
+///
+/// # Errors
+/// If it can't be built.
+pub fn program(package: &str) -> Result<PathBuf> {
+    built(package, package)
+}
+
+fn built(package: &str, name: &str) -> Result<PathBuf> {
     let test = env::current_exe()?;
     let profile = test
         .ancestors()
         .nth(2)
         .context("tests run from <target>/<profile>/deps")?;
-    let binary = profile.join("squall");
+    let binary = profile.join(name);
     if !is_fresh(&binary)? {
         let target = profile.parent().context("a profile has a folder")?;
         let target = target
             .to_str()
             .context("the target folder's name is no text")?;
-        let mut args = vec!["build", "--package", "squall-cli", "--target-dir", target];
+        let mut args = vec!["build", "--package", package, "--target-dir", target];
         if profile.ends_with("release") {
             args.push("--release");
         }

@@ -1,16 +1,18 @@
 //! What the tests in `tests/` stand on: the workspace as cargo and the file system show it, the command
-//! `squall` as a process, and what it says about a demo.
+//! `squall` as a process, what it says about a demo, and clusters of such processes.
 
 mod binary;
 mod clickstream;
+pub mod cluster;
 mod patience;
 mod process;
 mod summary;
 mod workspace;
 
-pub use binary::squall;
+pub use binary::{program, squall};
 pub use clickstream::{Clickstream, Place, Processed};
-pub use patience::until;
-pub use process::Process;
+pub use patience::{until, until_asked};
+pub use process::{Process, is_gone, signal};
+pub use rustix::process::Signal;
 pub use summary::{Count, Summary, check_top};
 pub use workspace::{Dependency, Kind, Metadata, Package, cargo, root, sources, text};

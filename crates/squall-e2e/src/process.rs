@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{squall, until};
 
@@ -32,6 +33,12 @@ impl Process {
             .spawn()
             .context("squall can't be started")?;
         Ok(Self { child, talk })
+    }
+
+    /// Returns its id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns what it has said so far, on stdout and stderr.
@@ -75,11 +82,7 @@ impl Process {
     /// # Errors
     /// If it doesn't end in time.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &pid])
-            .status()?;
-        ensure!(sent.success(), "no signal could be sent");
+        signal(self.pid(), Signal::TERM)?;
         let mut ended = None;
         until("squall has ended", || {
             ended = self.child.try_wait()?;
@@ -88,6 +91,30 @@ impl Process {
         .await?;
         ended.context("ended without a status")
     }
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// If there is no such process, or the system forbids it.
+pub fn signal(pid: u32, signal: Signal) -> Result<()> {
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let id = id.with_context(|| format!("{pid} is no process's id"))?;
+    kill_process(id, signal).with_context(|| format!("{pid} can't be sent a signal"))
+}
+
+/// Tells whether a process is gone, or dead and only not yet waited for by who started it.
+#[must_use]
+pub fn is_gone(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return true;
+    };
+    // The name in parentheses may have anything in it; the state follows it.
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    matches!(state, None | Some('Z' | 'X'))
 }
 
 impl Drop for Process {

@@ -35,6 +35,7 @@ const OF_CLUSTERS: &[&str] = &[
 ];
 
 /// Returns the names of all crates that are built for a package.
+#[expect(clippy::print_stdout, reason = "tests say what they have measured")]
 fn built(package: &[&str]) -> Result<BTreeSet<String>> {
     let options = ["-e", "normal,build", "--prefix", "none", "--format", "{p}"];
     let tree = cargo(&[&["tree", "-p"], package, &options].concat())?;

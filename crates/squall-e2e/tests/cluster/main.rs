@@ -1,0 +1,7 @@
+//! Clusters of real processes, as operators have them: what is submitted runs, loses nothing when a worker is
+//! killed, and goes when it is told to.
+
+mod faults;
+mod life;
+mod numbers;
+mod refusals;
