@@ -172,6 +172,12 @@ impl TaskOutput {
             .reduce(u64::wrapping_add)
     }
 
+    /// Tells whether one of them leads to another worker.
+    pub(crate) fn is_jammed_elsewhere(&self) -> bool {
+        let mut jammed = self.targets.iter().filter(|target| target.is_jammed());
+        jammed.any(|target| target.edge.leads_elsewhere())
+    }
+
     /// Tells whether an edge that is full closes a cycle: it may come to a jam.
     pub(crate) fn closes_cycle(&self) -> bool {
         self.targets

@@ -37,6 +37,9 @@ pub(crate) use spout::SpoutTask;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long a cycle may stand still before its oldest feedback batch is dropped.
 const CYCLE_JAM: Duration = Duration::from_secs(1);
+/// The same where the reader is elsewhere: whether it waits for room itself or is slow isn't known here, nor
+/// whether the link is just down. In this time a slow one will have taken a batch.
+const CYCLE_JAM_ELSEWHERE: Duration = Duration::from_secs(10);
 /// How soon a full inbox is tried again.
 const LANE_RETRY: Duration = Duration::from_millis(1);
 
@@ -224,14 +227,19 @@ impl Base {
                 Next::Wait
             };
         };
+        let patience = if self.output.is_jammed_elsewhere() {
+            CYCLE_JAM_ELSEWHERE
+        } else {
+            CYCLE_JAM
+        };
         let (since, before) = *self.jam.get_or_insert((now, n_taken));
         if before != n_taken {
             // Slow, but moving.
             self.jam = Some((now, n_taken));
-            return Next::At(now + CYCLE_JAM);
+            return Next::At(now + patience);
         }
-        if now.since(since) < CYCLE_JAM {
-            return Next::At(since + CYCLE_JAM);
+        if now.since(since) < patience {
+            return Next::At(since + patience);
         }
         let failure = Failure::new(
             FailureReason::Lost,

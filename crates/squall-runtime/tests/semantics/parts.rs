@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use squall_core::engine::{EdgeId, Item, Refused, RootId, WorkerIdx};
@@ -453,6 +453,49 @@ fn a_drain_lets_trees_go_round_a_cycle_over_workers_whose_other_sources_have_end
     parts.drain();
     assert!(parts.run_to_end(Duration::from_secs(60)), "{parts:?}");
     assert_eq!((late.acked(), late.failed()), (ids(0..3), Vec::new()));
+}
+
+#[test]
+fn a_cycle_over_workers_that_moves_slowly_is_not_taken_for_jammed() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    // Room for all that goes forward, and for little of what comes back.
+    bench.topology.settings().edge_bytes = "16KiB".parse().unwrap();
+    let of_spout = log.clone();
+    bench.spout("in", 1, move || Numbers::new(&of_spout, 100));
+    let clock: Arc<OnceLock<Arc<ManualClock>>> = Arc::default();
+    let of_slow = clock.clone();
+    let slow = move || {
+        let clock = of_slow.clone();
+        FnBolt::new(move |input, out, _| {
+            if input.source() == "in" {
+                out.emit(input.values())?;
+            } else if let Some(clock) = clock.get() {
+                // Several seconds for a batch.
+                clock.advance(Duration::from_millis(50));
+            }
+            Ok(())
+        })
+    };
+    let slow = bench.bolt("slow", slow).input("in", Grouping::Global);
+    slow.input("back", Grouping::Global);
+    let back = || {
+        FnBolt::new(|_, out, _| {
+            for _ in 0..4 {
+                out.emit(["x".repeat(512)])?;
+            }
+            Ok(())
+        })
+    };
+    bench.bolt("back", back).input("slow", Grouping::Global);
+    let mut parts = Parts::new(bench, 2, |task| [0, 0, 1][task.idx()]);
+    clock.set(parts.clock.clone()).unwrap();
+    parts.activate();
+    parts.advance(Duration::from_secs(120));
+    let tasks = parts.parts.iter().flat_map(|part| part.snapshot().tasks);
+    let n_dropped: u64 = tasks.map(|task| task.cycle_drops).sum();
+    assert_eq!((n_dropped, log.failed()), (0, Vec::new()));
+    assert_eq!(log.acked(), ids(0..100));
 }
 
 #[test]
