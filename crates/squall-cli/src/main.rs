@@ -1,5 +1,5 @@
 //! The command `squall`: a program of the ready-made components and the Kinesis spout, with commands to
-//! try things out.
+//! try things out, the daemons of a cluster and the operator's commands.
 
 mod bench;
 mod cluster;
@@ -27,6 +27,17 @@ Examples:
   squall dev put --stream clicks access.log    put the lines of a file to it, a record each
   squall dev get --stream clicks               print what its streams have
   squall bench --seconds 5                     measure this machine
+
+On a cluster:
+  squall nimbus                                say what runs where; one for each cluster
+  squall supervisor --nimbus 127.0.0.1:6627    run workers on this machine; one for each machine
+  squall submit topology.yaml --wait           have a topology run there
+  squall submit topology.yaml --bin target/release/my-topology --workers 4
+  squall list                                  list what runs
+  squall describe clickstream                  where it runs and why, how it fares, what it did
+  squall logs clickstream/parse -f             what its workers write
+  squall rebalance clickstream --workers 8     spread it anew
+  squall kill clickstream --wait 30s           let it finish what is pending, and end it
 
 Exit status: 0 done, 1 failed, 2 wrong usage or an invalid topology; then nothing was started.";
 

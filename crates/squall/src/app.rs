@@ -49,7 +49,8 @@ pub use program::Program;
 /// }
 /// ```
 ///
-/// The commands are `run`, `validate`, `graph`, `components` and `schema`, and those of [`App::command`].
+/// The commands are `run`, `validate`, `graph`, `components` and `schema`, with the feature `cluster` also
+/// `submit`, and those of [`App::command`].
 #[must_use = "a program does nothing before `main`"]
 pub struct App {
     registry: Registry,

@@ -28,6 +28,16 @@ pub(super) fn of(name: &str, topologies: &[BuiltTopology]) -> String {
         ("components count", "show one component: config and fields"),
     ];
     examples.extend(of_any.map(|(line, what)| (line.to_owned(), what.to_owned())));
+    if cfg!(feature = "cluster") {
+        let line = match topologies {
+            [first, ..] => format!("submit {} --wait", first.name),
+            [] => "submit topology.yaml --wait".to_owned(),
+        };
+        examples.push((
+            line,
+            "have a cluster run it, and wait until it does".to_owned(),
+        ));
+    }
     let lines = examples.iter().map(|(line, what)| {
         let line = format!("  {name} {line}");
         format!("\n{line:0$}  {what}", name.len() + 30)
