@@ -18,7 +18,7 @@ const MAX_LISTED: usize = 100_000;
 ///
 /// A commit reads the entries that it names, compares fences and versions, and writes on condition that
 /// none of them has changed since. Those of many workers share transactions
-/// ([`ClusterCheckpoints::commit_many`]). What a commit holds is bounded as a [`Txn`] is: with
+/// ([`ClusterCheckpoints::commit_many`]). What a commit holds is bounded as a `Txn` is: with
 /// [`crate::cluster::MAX_TXN_BYTES`], below what the contract would allow.
 #[derive(Clone)]
 pub struct ClusterCheckpoints {
