@@ -20,19 +20,23 @@ pub(crate) struct Beats {
 #[derive(Clone, Debug)]
 struct Beat {
     supervisor: SupervisorId,
+    /// Without counters.
     slot: SlotStatus,
+    counters: Counters,
     at: Moment,
 }
 
 impl Beats {
-    /// Takes what a supervisor says of a slot, if the worker in it is where it belongs.
+    /// Takes what a supervisor says of a slot, if the worker in it is where it belongs, and leaves the slot
+    /// without its counters.
     pub(crate) fn take(
         &self,
         desired: &Desired,
         supervisor: &SupervisorId,
-        slot: &SlotStatus,
+        slot: &mut SlotStatus,
         now: Moment,
     ) {
+        let counters = take_counters(slot).unwrap_or_default();
         let Some(worker) = &slot.worker else { return };
         let Some(record) = desired.topology(&worker.topology) else {
             return;
@@ -52,6 +56,7 @@ impl Beats {
             let beat = Beat {
                 supervisor: supervisor.clone(),
                 slot: slot.clone(),
+                counters,
                 at: now,
             };
             self.by_worker.insert(key, beat);
@@ -75,20 +80,17 @@ impl Beats {
         let (mut slots, mut all) = (Vec::new(), Counters::default());
         for (idx, placed) in (0u32..).zip(&record.workers) {
             let key = (record.id().clone(), WorkerIdx(idx));
-            let Some(beat) = self.by_worker.get(&key).map(|beat| beat.value().clone()) else {
+            let Some(beat) = self.by_worker.get(&key) else {
                 continue;
             };
             let fence = beat.slot.worker.as_ref().map(|worker| worker.fence);
             if fence.is_none_or(|fence| fence.placement_epoch != placed.epoch) {
                 continue;
             }
-            let mut slot = beat.slot;
-            if let Some(counters) = take_counters(&mut slot) {
-                all.add(&counters);
-            }
+            all.add(&beat.counters);
             slots.push(ReportedSlot {
-                supervisor: beat.supervisor,
-                slot,
+                supervisor: beat.supervisor.clone(),
+                slot: beat.slot.clone(),
                 age_ms: millis(now.since(beat.at)),
             });
         }
@@ -97,7 +99,7 @@ impl Beats {
 }
 
 /// Takes the counters out of a slot's status, which goes on without them.
-pub(crate) fn take_counters(slot: &mut SlotStatus) -> Option<Counters> {
+fn take_counters(slot: &mut SlotStatus) -> Option<Counters> {
     match &mut slot.worker.as_mut()?.state {
         SlotState::Running(running) => Some(std::mem::take(&mut running.counters)),
         _ => None,

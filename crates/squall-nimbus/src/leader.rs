@@ -98,7 +98,11 @@ impl Leader {
             tokio::select! {
                 biased;
                 () = scope.draining() => return Ok(()),
-                _ = ticks.tick() => drop(self.happen(Event::Tick).await?),
+                _ = ticks.tick() => {
+                    drop(self.happen(Event::Tick).await?);
+                    let now = self.clock.now();
+                    self.metrics.observe(&self.desired, &self.observed, now, &self.limits);
+                }
                 request = self.requests.recv() => match request {
                     Some(request) => self.serve(request).await?,
                     None => return Ok(()),
@@ -185,8 +189,6 @@ impl Leader {
             let (desired, observed) = (&self.desired, &self.observed);
             self.book.send(&id, || order_for(desired, observed, &id));
         }
-        self.metrics
-            .observe(&self.desired, &self.observed, now, &self.limits);
         Ok(stored.and(decision.reply))
     }
 

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 
-use crate::beats::{Beats, take_counters};
+use crate::beats::Beats;
 use crate::heart::SlotReport;
 use crate::leader::{Attendance, LeaderHandle};
 use crate::metrics::NimbusMetrics;
@@ -177,12 +177,11 @@ impl Stand {
             ..status
         };
         for mut slot in status.slots {
-            self.service.beats.take(&desired, &self.id, &slot, now);
+            // The latest counters stay with the beats; anywhere else they would only take room.
+            self.service.beats.take(&desired, &self.id, &mut slot, now);
             if let Some(worker) = &slot.worker {
                 slots.insert(slot.port, SlotReport::from(worker));
             }
-            // The latest counters are with the beats; here they would only take room.
-            drop(take_counters(&mut slot));
             plain.slots.push(slot);
         }
         let who = (self.id.clone(), self.attendance.number);
