@@ -1,6 +1,9 @@
 //! `generate`: rows that are made up.
 
 mod column;
+mod resume;
+mod rows;
+mod saver;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -16,6 +19,8 @@ use squall_core::{
 };
 
 use self::column::Column;
+use self::resume::Resume;
+use self::rows::Rows;
 use crate::replayed::{self, Replayed};
 use crate::zipf::rng_of;
 
@@ -23,7 +28,7 @@ use crate::zipf::rng_of;
 ///
 /// Output fields: those of `fields`, in their order. A row depends on its number and the seed alone; several
 /// tasks share the numbers. A rate is kept over time: after a pause by back-pressure the rows that are
-/// overdue follow at once. Metrics: `replayed`, `exhausted`.
+/// overdue follow at once. Metrics: `replayed`, `exhausted`, `uncheckpointed`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(example = serde_json::json!({
@@ -43,6 +48,14 @@ pub struct GenerateConfig {
     /// Follows each row to its end and emits it again when it fails. Default true; without it, nobody
     /// hears what becomes of a row.
     pub tracked: bool,
+    /// Goes on after a restart where it was: each task keeps in the run's checkpoint store below which number
+    /// all its rows are done, saves that at most once a second and at its end, and finishes when the last is
+    /// saved. Rows above it come again. With another parallelism it begins anew. Needs `tracked`. Default
+    /// false: a restarted task begins at the beginning.
+    pub resume: bool,
+    /// With `resume`, how many rows a task may emit beyond what is saved; at the bound it emits no new ones
+    /// while the store is away. So many come again at most after it was killed. Default 100000.
+    pub max_uncheckpointed: NonZeroU32,
     /// How failed rows are emitted again.
     pub replay: ReplayConfig,
 }
@@ -55,6 +68,8 @@ impl Default for GenerateConfig {
             seed: 0,
             fields: IndexMap::from([("n".to_owned(), FieldKind::Sequence)]),
             tracked: true,
+            resume: false,
+            max_uncheckpointed: NonZeroU32::MIN.saturating_add(99_999),
             replay: ReplayConfig::default(),
         }
     }
@@ -114,8 +129,8 @@ pub struct Generate {
 struct Running {
     clock: Arc<dyn Clock>,
     messages: Replayed<Row>,
-    next_idx: u64,
-    n_tasks: u64,
+    rows: Rows,
+    resume: Option<Resume>,
     /// The due time of the next row; `None` before the first and after a pause.
     next_due: Option<Moment>,
     interval: Option<Duration>,
@@ -134,9 +149,12 @@ impl Generate {
     /// Makes the spout.
     ///
     /// # Errors
-    /// Fields that can't be made, or a config that asks for dead letters.
+    /// Fields that can't be made, or a config that asks for dead letters, or to resume what isn't tracked.
     pub fn new(config: GenerateConfig) -> Result<Self> {
         replayed::check(&config.replay)?;
+        if config.resume && !config.tracked {
+            Err("`resume` needs to know which rows are done: leave `tracked` true")?;
+        }
         if config.fields.is_empty() {
             Err("`fields` is empty: name at least one, as in { n: sequence }")?;
         }
@@ -165,8 +183,11 @@ impl Spout for Generate {
         self.running = Some(Running {
             clock: ctx.clock().clone(),
             messages: Replayed::new(&self.config.replay, ctx),
-            next_idx: u64::try_from(ctx.task_idx())?,
-            n_tasks,
+            rows: Rows::new(u64::try_from(ctx.task_idx())?, n_tasks, self.config.resume),
+            resume: self
+                .config
+                .resume
+                .then(|| Resume::new(ctx, u64::from(self.config.max_uncheckpointed.get()))),
             next_due: None,
             interval,
             shows_due: self
@@ -187,38 +208,48 @@ impl Spout for Generate {
             seed,
             row: *row,
         };
-        if running.messages.emit_due(values, out)? {
+        if let Some(resume) = &mut running.resume {
+            resume.turn(&mut running.rows)?;
+            if !resume.has_begun() {
+                let wait = resume.wait(&running.rows);
+                return Ok(wait.map_or(Activity::Idle, Activity::IdleFor));
+            }
+        }
+        let retried = running.messages.emit_due(values, out);
+        running.book_given_up();
+        if retried? {
             return Ok(Activity::Emitted);
         }
-        let at_end = self.config.count.is_some_and(|n| running.next_idx >= n);
-        if at_end || (self.config.tracked && !running.messages.has_room()) {
-            return Ok(running.messages.rest(at_end));
+        let count = self.config.count;
+        let at_end = count.is_some_and(|n| running.rows.next_idx() >= n);
+        if at_end || (self.config.tracked && !running.has_room()) {
+            return Ok(running.rest(None, at_end));
         }
         match running.next_row() {
             Ok(row) if self.config.tracked => {
                 let bytes = size_of_val(&row);
-                running.messages.emit(row, bytes, values(&row), out)?;
+                let emitted = running.messages.emit(row, bytes, values(&row), out);
+                running.book_given_up();
+                emitted?;
             }
             Ok(row) => out.emit(values(&row))?,
-            Err(wait) => {
-                return Ok(match running.messages.rest(false) {
-                    Activity::IdleFor(retry) => Activity::IdleFor(retry.min(wait)),
-                    _ => Activity::IdleFor(wait),
-                });
-            }
+            Err(wait) => return Ok(running.rest(Some(wait), false)),
         }
         Ok(Activity::Emitted)
     }
 
     fn ack(&mut self, id: MessageId) {
-        if let Some(running) = &mut self.running {
-            running.messages.ack(id);
+        if let Some(running) = &mut self.running
+            && let Some(row) = running.messages.ack(id)
+        {
+            running.rows.done(row.idx);
         }
     }
 
     fn fail(&mut self, id: MessageId, why: &Failure) {
         if let Some(running) = &mut self.running {
             running.messages.fail(id, why);
+            running.book_given_up();
         }
     }
 
@@ -234,9 +265,44 @@ impl Spout for Generate {
             running.next_due = None;
         }
     }
+
+    /// Saves how far the task came, for 5 s at most.
+    fn close(&mut self) {
+        if let Some(running) = &mut self.running
+            && let Some(resume) = &mut running.resume
+        {
+            resume.close(&mut running.rows);
+        }
+    }
 }
 
 impl Running {
+    /// Tells whether another new row may be emitted.
+    fn has_room(&self) -> bool {
+        let resume = self.resume.as_ref();
+        self.messages.has_room() && resume.is_none_or(|resume| resume.has_room(&self.rows))
+    }
+
+    /// Books that a row that was given up is done.
+    fn book_given_up(&mut self) {
+        if let Some(row) = self.messages.take_given_up() {
+            self.rows.done(row.idx);
+        }
+    }
+
+    /// Says what the spout does that has nothing to emit for now, or not before `wait`.
+    fn rest(&self, wait: Option<Duration>, at_end: bool) -> Activity {
+        let resume = self.resume.as_ref();
+        let at_end = at_end && resume.is_none_or(|resume| resume.is_saved(&self.rows));
+        let ask_in = resume.and_then(|resume| resume.wait(&self.rows));
+        let wait = wait.into_iter().chain(ask_in).min();
+        match (self.messages.rest(at_end), wait) {
+            (Activity::IdleFor(retry), Some(wait)) => Activity::IdleFor(retry.min(wait)),
+            (Activity::Idle, Some(wait)) => Activity::IdleFor(wait),
+            (activity, _) => activity,
+        }
+    }
+
     /// Moves on to the next row, or says how long it isn't due yet.
     fn next_row(&mut self) -> Result<Row, Duration> {
         let due = match (self.interval, self.next_due) {
@@ -256,8 +322,7 @@ impl Running {
             (None, _) if self.shows_due => self.clock.now(),
             (None, _) => Moment::ZERO,
         };
-        let idx = self.next_idx;
-        self.next_idx = idx.saturating_add(self.n_tasks);
+        let idx = self.rows.take();
         Ok(Row { idx, due })
     }
 }

@@ -3,7 +3,7 @@
 //! Connectors see squall-core only, so this stands in for `squall::testing`, which stands above them.
 
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use squall_core::engine::{
@@ -143,10 +143,32 @@ impl CheckpointStore for Nothing {
     }
 }
 
+/// Runs asynchronous work at once, as far as it comes, and again when it is told to.
+#[derive(Default)]
+struct Spawned(Mutex<Vec<BoxFuture<'static, ()>>>);
+
+impl Spawned {
+    fn poll_all(&self) {
+        let mut spawned = self.0.lock().unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        spawned.retain_mut(|future| future.as_mut().poll(&mut context).is_pending());
+    }
+}
+
+impl Spawner for Spawned {
+    fn spawn(&self, _name: &str, future: BoxFuture<'static, ()>) {
+        self.0.lock().unwrap().push(future);
+        self.poll_all();
+    }
+}
+
 struct Task {
     clock: Arc<ManualClock>,
     metrics: Metrics,
     info: TaskInfo,
+    fence: Fence,
+    checkpoints: Option<Arc<dyn CheckpointStore>>,
+    spawned: Arc<Spawned>,
 }
 
 impl Task {
@@ -164,17 +186,25 @@ impl Task {
                 key_fields: Vec::new(),
                 tasks: Arc::default(),
             },
+            fence: Fence::default(),
+            checkpoints: None,
+            spawned: Arc::default(),
         }
     }
 
     fn context(&self) -> TaskContext {
+        let (spawner, checkpoints): (Arc<dyn Spawner>, Arc<dyn CheckpointStore>) =
+            match &self.checkpoints {
+                Some(checkpoints) => (self.spawned.clone(), checkpoints.clone()),
+                None => (Arc::new(Nothing), Arc::new(Nothing)),
+            };
         let services = TaskServices {
             clock: self.clock.clone(),
             seed: 1,
-            fence: Fence::default(),
+            fence: self.fence,
             waker: Waker::noop().clone(),
-            spawner: Arc::new(Nothing),
-            checkpoints: Arc::new(Nothing),
+            spawner,
+            checkpoints,
             metrics: self.metrics.clone(),
         };
         TaskContext::new(self.info.clone(), services)
@@ -272,6 +302,13 @@ impl<S: Spout> SpoutHarness<S> {
         self
     }
 
+    /// Gives the task a store, and the fence under which it writes.
+    pub(crate) fn store(mut self, store: Arc<dyn CheckpointStore>, fence: Fence) -> Self {
+        self.task.checkpoints = Some(store);
+        self.task.fence = fence;
+        self
+    }
+
     pub(crate) const fn spout(&mut self) -> &mut S {
         &mut self.spout
     }
@@ -282,6 +319,7 @@ impl<S: Spout> SpoutHarness<S> {
     }
 
     pub(crate) fn next_tuple(&mut self) -> Result<Activity> {
+        self.task.spawned.poll_all();
         self.spout
             .next_tuple(&mut SpoutEmitter::new(&mut self.output))
     }

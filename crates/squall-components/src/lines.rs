@@ -118,7 +118,7 @@ impl Spout for Lines {
 
     fn ack(&mut self, id: MessageId) {
         if let Some(open) = &mut self.open {
-            open.messages.ack(id);
+            drop(open.messages.ack(id));
         }
     }
 

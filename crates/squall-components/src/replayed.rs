@@ -13,6 +13,8 @@ use tracing::warn;
 /// were used up.
 pub(crate) struct Replayed<T> {
     pending: Pending<T>,
+    /// The message that the last call gave up, if it did.
+    given_up: Option<T>,
     clock: Arc<dyn Clock>,
     replayed: Metric,
     exhausted: Metric,
@@ -36,6 +38,7 @@ impl<T> Replayed<T> {
     pub(crate) fn new(config: &ReplayConfig, ctx: &TaskContext) -> Self {
         Self {
             pending: Pending::new(config, ctx.seed()),
+            given_up: None,
             clock: ctx.clock().clone(),
             replayed: ctx.metrics().get("replayed", ""),
             exhausted: ctx.metrics().get("exhausted", ""),
@@ -92,20 +95,30 @@ impl<T> Replayed<T> {
         }
     }
 
-    /// Takes a good verdict.
-    pub(crate) fn ack(&mut self, id: MessageId) {
-        drop(self.pending.ack(id));
+    /// Takes a good verdict, and hands the message back.
+    pub(crate) fn ack(&mut self, id: MessageId) -> Option<T> {
+        self.pending.ack(id)
     }
 
     /// Takes a bad verdict.
     pub(crate) fn fail(&mut self, id: MessageId, why: &Failure) {
         let decision = self.pending.fail(id, why, self.clock.now());
-        if matches!(decision, Decision::Dropped(_)) {
-            warn!(error = %why, "message dropped after its last attempt");
-        }
+        self.given_up = match decision {
+            Decision::Dropped(body) => {
+                warn!(error = %why, "message dropped after its last attempt");
+                Some(body)
+            }
+            _ => None,
+        };
         let exhausted = self.pending.counters().exhausted;
         self.exhausted
             .set(i64::try_from(exhausted).unwrap_or(i64::MAX));
+    }
+
+    /// Takes the message that the last verdict, or the last emit that failed, has ended: its attempts were used
+    /// up and the policy drops it.
+    pub(crate) fn take_given_up(&mut self) -> Option<T> {
+        self.given_up.take()
     }
 
     /// Hears that a window keeps a message: it makes room for others.

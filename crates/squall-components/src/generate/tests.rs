@@ -1,5 +1,7 @@
 //! Rows, rates and ends of `generate`.
 
+mod resume;
+
 use squall_core::FailureReason;
 
 use super::*;
