@@ -7,6 +7,7 @@ mod acks;
 mod edges;
 mod events;
 mod part;
+mod reach;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use squall_core::{Failure, FailureReason, Fence, TaskId};
 use squall_plan::Layout;
 
 use super::Part;
+use super::reach::Reach;
 use crate::ack::Inbox;
 use crate::control::{Control, Phase};
 
@@ -31,10 +32,11 @@ impl Events {
             .map(|worker| worker.0 as usize + 1)
             .max();
         let mut exposed = vec![Vec::new(); n_workers.unwrap_or(0)];
+        let reach = Reach::new(layout, part);
         for (component_idx, component) in layout.components.iter().enumerate() {
-            let reached = workers_reached(layout, part, component_idx);
-            for task in component.task_ids().filter(|task| part.is_here(*task)) {
-                for worker in &reached {
+            let tasks = component.task_ids().enumerate();
+            for (task_idx, task) in tasks.filter(|(_, task)| part.is_here(*task)) {
+                for worker in reach.workers(component_idx, task_idx) {
                     exposed[worker.0 as usize].push(task);
                 }
             }
@@ -94,29 +96,4 @@ impl LinkEvents for Events {
         ));
         self.control.set_phase(Phase::Forced);
     }
-}
-
-/// Returns the workers, each once, that have a task of a component that is fed by this one, directly or
-/// not.
-fn workers_reached(layout: &Layout, part: &Part, from: usize) -> Vec<WorkerIdx> {
-    let mut reached = vec![false; layout.components.len()];
-    let mut next = vec![from];
-    while let Some(emitter) = next.pop() {
-        for (reader_idx, reader) in layout.components.iter().enumerate() {
-            let reads = reader.inputs.iter().any(|input| input.from == emitter);
-            if reads && !std::mem::replace(&mut reached[reader_idx], true) {
-                next.push(reader_idx);
-            }
-        }
-    }
-    let readers = layout.components.iter().zip(reached);
-    let tasks = readers
-        .filter(|(_, reached)| *reached)
-        .flat_map(|(reader, _)| reader.task_ids());
-    let mut workers: Vec<WorkerIdx> = tasks
-        .filter_map(|task| part.workers.get(task.idx()).copied())
-        .collect();
-    workers.sort_unstable();
-    workers.dedup();
-    workers
 }

@@ -10,8 +10,8 @@ use squall_core::engine::{
     WorkerIdx,
 };
 use squall_core::{
-    Failure, FailureReason, Fence, ManualClock, Moment, Registry, Schema, TaskId, TopologySpec,
-    Value,
+    Failure, FailureReason, Fence, Grouping, ManualClock, Moment, Registry, Schema, TaskId,
+    TopologySpec, Value,
 };
 use squall_plan::Signatures;
 use squall_runtime::{Options, Part, Services, Simulation};
@@ -269,6 +269,41 @@ fn a_bolt_is_not_called_for_ever_while_what_it_emits_finds_no_room() {
     };
     let n_before = taken_for(5);
     assert_eq!(taken_for(10), n_before + 100);
+}
+
+#[test]
+fn trees_that_never_leave_their_worker_outlive_another() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    let (of_spout, of_far) = (log.clone(), Log::default());
+    bench.spout("in", 2, move || Numbers::new(&of_spout, 5));
+    bench.spout("far", 1, move || Numbers::new(&of_far, 5));
+    // Keeps its tuples, so that their trees are pending.
+    let keep = || {
+        FnBolt::new(|_, out, state| {
+            state.tokens.push(out.defer());
+            Ok(())
+        })
+    };
+    let keep = bench.bolt("keep", keep).parallelism(2);
+    keep.input("in", Grouping::LocalOrShuffle);
+    bench
+        .bolt("sink", || FnBolt::new(|_, _, _| Ok(())))
+        .global("far");
+    let mut part = Cluster::new(bench, &[0, 1, 0, 0, 1, 1]).part(0, 1);
+    part.activate();
+    part.run_until_idle();
+    let pending = |part: &Simulation| {
+        let tasks = part.snapshot().tasks;
+        let of = |name: &str| tasks.iter().find(|task| task.component == name).unwrap();
+        (of("in").pending, of("far").pending)
+    };
+    assert_eq!(pending(&part), (5, 5));
+    let events = part.ports().unwrap().events.clone();
+    events.peer_ended(WorkerIdx(1), Fence::default());
+    part.run_until_idle();
+    assert_eq!(pending(&part), (5, 0), "those of the sink in worker 1 fail");
+    assert!(log.failed().is_empty(), "{:?}", log.failed());
 }
 
 #[test]
