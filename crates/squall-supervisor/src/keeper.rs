@@ -43,8 +43,10 @@ pub(crate) struct Keeper {
     slot: Slot,
     inbox: mpsc::Receiver<Message>,
     seen: watch::Sender<Seen>,
-    /// What nimbus wants.
+    /// What nimbus wants, or wanted when an earlier process of this supervisor heard of it last.
     order: Option<SlotOrder>,
+    /// Nimbus has said what it wants since this process started.
+    was_ordered: bool,
     /// What the worker that runs is told by; its `order` or an earlier one.
     running: Option<SlotOrder>,
     to_worker: watch::Sender<Option<WorkerOrder>>,
@@ -105,14 +107,19 @@ impl Keeper {
     }
 
     async fn ordered(&mut self, order: Option<SlotOrder>) {
-        if order == self.order {
+        let is_news = order != self.order;
+        // An earlier process may have been killed when it had stored this very order and not followed it: the
+        // slot hears of the first one whether or not it is news.
+        if std::mem::replace(&mut self.was_ordered, true) && !is_news {
             return;
         }
-        let dir = self.dir.clone();
-        let stored = order.as_ref().map(SlotOrder::to_bytes).unwrap_or_default();
-        if let Err(error) = blocking(move || dir.store_order(&stored)).await {
-            // It goes on as ordered; only a restart of the supervisor would not know.
-            warn!(port = self.port, %error, "order can't be stored");
+        if is_news {
+            let dir = self.dir.clone();
+            let stored = order.as_ref().map(SlotOrder::to_bytes).unwrap_or_default();
+            if let Err(error) = blocking(move || dir.store_order(&stored)).await {
+                // It goes on as ordered; only a restart of the supervisor would not know.
+                warn!(port = self.port, %error, "order can't be stored");
+            }
         }
         let work = order.as_ref().map(|order| order.work().clone());
         self.order = order;

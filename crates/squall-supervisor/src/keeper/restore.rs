@@ -72,6 +72,7 @@ impl Keeper {
             inbox,
             seen,
             order,
+            was_ordered: false,
             running: None,
             to_worker: watch::Sender::new(None),
             status: None,

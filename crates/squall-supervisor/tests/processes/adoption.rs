@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
+use squall_core::HumanDuration;
 use squall_daemon::shutdown::{Shutdown, ShutdownBounds};
-use squall_proto::SlotState;
+use squall_proto::{SlotState, SupervisorStatus, TopologyOrder};
 use squall_supervisor::{FailPoint, FailPoints, StartError, Supervisor};
 
-use crate::kit::{Behaviour, Kit, first, free_ports, is_alive, signal, until};
+use crate::kit::{Behaviour, Kit, Running, first, free_ports, is_alive, signal, until};
 
 #[tokio::test]
 async fn workers_outlive_a_killed_supervisor_and_are_adopted() {
@@ -87,6 +88,49 @@ async fn a_worker_that_ended_meanwhile_waits_for_nimbus_to_want_it() {
     let supervisor = kit.start().await;
     let (worker, _) = kit.restarted(incarnation).await;
     assert_eq!(worker.fence.incarnation, incarnation + 1);
+    supervisor.end().await;
+}
+
+/// Kills a supervisor when it has stored an order that its worker has to end for, and the worker hasn't ended;
+/// the next one hears the same order from nimbus.
+async fn killed_while_a_worker_ends(next: impl Fn(&Kit, &Running) -> Vec<TopologyOrder>) -> Kit {
+    let mut kit = Kit::new().await;
+    let supervisor = kit.start().await;
+    let port = supervisor.slot_ports[0];
+    let order = kit.order(&supervisor.id, port, 5, Behaviour::Stubborn);
+    kit.nimbus.order(vec![order]);
+    let pid = kit.ready(5).await.1.pid.get();
+    kit.nimbus.order(next(&kit, &supervisor));
+    let ends = |status: &SupervisorStatus| match first(status)?.state {
+        SlotState::Stopping { .. } => Some(()),
+        _ => None,
+    };
+    kit.nimbus.until("a worker that has to end", ends).await;
+    supervisor.crash().await;
+    assert!(is_alive(pid), "it has ended already");
+    kit.config.term_grace = HumanDuration::from_millis(100);
+    kit.nimbus.forget();
+    kit
+}
+
+#[tokio::test]
+async fn a_worker_that_had_to_end_when_its_supervisor_was_killed_ends() {
+    let kit = killed_while_a_worker_ends(|_, _| Vec::new()).await;
+    let supervisor = kit.start().await;
+    kit.emptied().await;
+    assert!(kit.processes().is_empty());
+    supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_was_to_be_replaced_when_its_supervisor_was_killed_is() {
+    let moved = |kit: &Kit, supervisor: &Running| {
+        vec![kit.order(&supervisor.id, supervisor.slot_ports[0], 6, Behaviour::Run)]
+    };
+    let kit = killed_while_a_worker_ends(moved).await;
+    let supervisor = kit.start().await;
+    let pid = kit.ready(6).await.1.pid.get();
+    assert_eq!(kit.processes(), [pid]);
     supervisor.end().await;
 }
 
