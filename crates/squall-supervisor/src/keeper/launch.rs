@@ -1,7 +1,9 @@
 //! Starting a worker: the lock, the launch file, its directory, the process.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::process::Child;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -15,34 +17,70 @@ use crate::slots::{Launch, Process};
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often it is looked whether it has gone.
 const CLEAR_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a program is tried to be started that somebody still has open to write.
+const BUSY_TRIES: u32 = 40;
+/// How long it is waited in between.
+const BUSY_INTERVAL: Duration = Duration::from_millis(25);
 
 impl Keeper {
     /// Starts the worker; the error is for people, and then there is no process.
     pub(super) async fn launch(&mut self, launch: &Launch) -> Result<Watched, String> {
         let content = self.launch_file(launch)?;
         let lock = self.take_lock().await?;
-        let (dir, program, launch) = (self.dir.clone(), self.binary.clone(), launch.clone());
-        let start = move || {
+        let (dir, work) = (self.dir.clone(), launch.work.clone());
+        let prepare = move || {
             dir.store_launch(&content)?;
-            let directory = dir.make_worker(&launch.work)?;
+            let directory = dir.make_worker(&work)?;
             let (output, output_at) = output::open(&directory)?;
-            let child = process::start(Start {
-                program: &program,
-                launch_file: &dir.launch(),
-                directory: &directory,
-                cookie: &launch.cookie.to_string(),
-                lock,
-                output,
-            });
-            let child = child.map_err(|error| {
-                let message = format!("{} can't be started: {error}", program.display());
-                io::Error::new(error.kind(), message)
-            })?;
-            Ok((child, output_at))
+            Ok((directory, output, output_at))
         };
-        let (child, output_at) = blocking(start).await.map_err(|error| error.to_string())?;
+        let prepared = blocking(prepare).await.map_err(|error| error.to_string());
+        let (directory, output, output_at) = prepared?;
+        let started = self.start(launch, directory, (lock, output)).await;
+        let child = started.map_err(|error| {
+            let program = self.binary.display();
+            format!("{program} can't be started: {error}")
+        })?;
         self.output_at = Some(output_at);
         Watched::child(child).map_err(|error| format!("the process can't be watched: {error}"))
+    }
+
+    /// Starts the process.
+    ///
+    /// A program that was stored a moment ago can't be started for as long as anybody has it open to write: for
+    /// instance a process that was just made for another slot, and has inherited the file until it runs a
+    /// program of its own. That passes.
+    async fn start(
+        &self,
+        launch: &Launch,
+        directory: PathBuf,
+        (lock, output): (File, File),
+    ) -> io::Result<Child> {
+        let mut tries = interval(BUSY_INTERVAL);
+        tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut n_tries = 0;
+        loop {
+            tries.tick().await;
+            n_tries += 1;
+            let (program, launch_file) = (self.binary.clone(), self.dir.launch());
+            let (directory, cookie) = (directory.clone(), launch.cookie.to_string());
+            let (lock, output) = (lock.try_clone()?, output.try_clone()?);
+            let start = move || {
+                process::start(Start {
+                    program: &program,
+                    launch_file: &launch_file,
+                    directory: &directory,
+                    cookie: &cookie,
+                    lock,
+                    output,
+                })
+            };
+            match blocking(start).await {
+                Err(error)
+                    if error.kind() == ErrorKind::ExecutableFileBusy && n_tries < BUSY_TRIES => {}
+                started => return started,
+            }
+        }
     }
 
     fn launch_file(&self, launch: &Launch) -> Result<Vec<u8>, String> {

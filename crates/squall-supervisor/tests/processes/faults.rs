@@ -1,5 +1,9 @@
 //! Workers that die, hang, or never come up.
 
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -135,5 +139,33 @@ async fn a_binary_that_nimbus_does_not_have_shows_why() {
     let failed = |status: &SupervisorStatus| first(status)?.last_exit.clone();
     let reason = kit.nimbus.until("the reason", failed).await;
     assert!(reason.as_str().contains("no blob 0303"), "{reason}");
+    supervisor.end().await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_still_open_to_write_is_started_a_moment_later() {
+    let kit = Kit::new().await;
+    let supervisor = kit.start().await;
+    kit.run_worker(&supervisor, 5).await;
+    let before = kit.ready(5).await.0.fence.incarnation;
+    let binaries = kit.config.data_dir.join("binaries");
+    let program = binaries.join(kit.nimbus.binary.to_string());
+    fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+    let writer = OpenOptions::new().append(true).open(&program).unwrap();
+    let order = kit.order(&supervisor.id, supervisor.slot_ports[0], 6, Behaviour::Run);
+    kit.nimbus.order(vec![order]);
+    // It has its number and is being started.
+    let begun = |status: &SupervisorStatus| {
+        let worker = first(status)?;
+        let is_begun = worker.state == SlotState::Fetching && worker.fence.incarnation > before;
+        is_begun.then_some(())
+    };
+    kit.nimbus.until("the start", begun).await;
+    let error = Command::new(&program).spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ExecutableFileBusy);
+    assert!(kit.processes().is_empty());
+    drop(writer);
+    let worker = kit.ready(6).await.0;
+    assert_eq!((worker.n_restarts, worker.last_exit), (0, None));
     supervisor.end().await;
 }
