@@ -36,7 +36,7 @@ use crate::cluster::{
 ///
 /// When the disk is full or fails, writes are answered [`ClusterError::Full`] or
 /// [`ClusterError::Unavailable`], reads go on if the disk lets them, and the store is as good as new when the
-/// cause has gone: it opens its file again by itself. Dropping the store waits for what is queued.
+/// cause has gone: it opens its file again by itself, after a panic as well. Dropping the store waits for what is queued.
 #[derive(Debug)]
 pub struct FileCluster {
     location: String,
@@ -98,10 +98,12 @@ impl FileCluster {
         })
     }
 
-    /// Queues a request and awaits its answer.
+    /// Queues a request and awaits its answer; `lost` makes one where the worker had the request in its hands and
+    /// never gave one.
     async fn ask<T>(
         &self,
         make: impl FnOnce(Answer<T>) -> Request + Send,
+        lost: fn(String) -> ClusterError,
     ) -> Result<T, ClusterError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || unavailable(format!("{} is closed", self.location));
@@ -112,13 +114,8 @@ impl FileCluster {
                 TrySendError::Full(_) => unavailable(format!("{MAX_QUEUED} requests wait for it")),
                 TrySendError::Disconnected(_) => stopped(),
             })?;
-        // An answer that never comes is that of a worker which died with the request in its hands.
-        answered.await.unwrap_or_else(|_| {
-            Err(ClusterError::Unknown(format!(
-                "{} closed meanwhile",
-                self.location
-            )))
-        })
+        let lost = |_| Err(lost(format!("{} was closed meanwhile", self.location)));
+        answered.await.unwrap_or_else(lost)
     }
 }
 
@@ -129,8 +126,8 @@ impl ClusterStore for FileCluster {
     ) -> BoxFuture<'_, Result<Vec<Option<Stored>>, ClusterError>> {
         Box::pin(async move {
             check_keys(&keys)?;
-            self.ask(move |answer| Request::Read(Read::GetMany { keys, answer }))
-                .await
+            let get = move |answer| Request::Read(Read::GetMany { keys, answer });
+            self.ask(get, ClusterError::Unavailable).await
         })
     }
 
@@ -139,13 +136,14 @@ impl ClusterStore for FileCluster {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Page, ClusterError>> {
-        Box::pin(self.ask(move |answer| {
+        let list = move |answer| {
             Request::Read(Read::List {
                 prefix: prefix.to_owned(),
                 after: after.map(str::to_owned),
                 answer,
             })
-        }))
+        };
+        Box::pin(self.ask(list, ClusterError::Unavailable))
     }
 
     fn commit(&self, txn: Txn) -> BoxFuture<'_, Result<Outcome, ClusterError>> {
@@ -156,13 +154,14 @@ impl ClusterStore for FileCluster {
                     "more than {MAX_QUEUED_BYTES} bytes wait to be written"
                 ))
             })?;
-            self.ask(move |answer| Request::Write(Write::Commit { txn, answer, held }))
-                .await
+            let commit = move |answer| Request::Write(Write::Commit { txn, answer, held });
+            self.ask(commit, ClusterError::Unknown).await
         })
     }
 
     fn raise_leader_epoch(&self) -> BoxFuture<'_, Result<LeaderEpoch, ClusterError>> {
-        Box::pin(self.ask(move |answer| Request::Write(Write::Raise { answer })))
+        let raise = move |answer| Request::Write(Write::Raise { answer });
+        Box::pin(self.ask(raise, ClusterError::Unknown))
     }
 
     fn watch(&self, prefix: &str, after: Revision) -> Watch {

@@ -7,6 +7,7 @@
 mod group;
 mod tables;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
@@ -119,12 +120,23 @@ impl<D: Disk> Worker<D> {
         Arc::clone(&self.hub)
     }
 
-    /// Serves requests until their senders are gone.
+    /// Serves requests until their senders are gone. A panic costs those that are being served, of whose commits
+    /// nobody knows then what became, and closes the file.
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let more = requests.try_iter().take(MAX_GROUP - 1);
-            self.serve(std::iter::once(first).chain(more).collect());
+            let group = std::iter::once(first).chain(more).collect();
+            // The panic hook tells what happened.
+            if catch_unwind(AssertUnwindSafe(|| self.serve(group))).is_err() {
+                self.close();
+            }
         }
+    }
+
+    /// Closes the file, to be opened again. That may go wrong as well where it can't be written.
+    fn close(&mut self) {
+        let database = self.database.take();
+        catch_unwind(AssertUnwindSafe(|| drop(database))).unwrap_or_default();
     }
 
     /// Serves a group: first what reads, of what is durable, then what writes, in one transaction.
@@ -168,9 +180,9 @@ impl<D: Disk> Worker<D> {
         if let Ok(found) = read(self.database()?) {
             return Ok(found);
         }
-        self.database = None;
+        self.close();
         read(self.database()?).map_err(|error| {
-            self.database = None;
+            self.close();
             self.unavailable(&error)
         })
     }
@@ -203,7 +215,7 @@ impl<D: Disk> Worker<D> {
         let (group, transaction) = match Group::decide(self.database()?, wishes, room) {
             Ok(decided) => decided,
             Err(error) => {
-                self.database = None;
+                self.close();
                 return Err(self.unavailable(&error));
             }
         };
@@ -220,7 +232,7 @@ impl<D: Disk> Worker<D> {
 
     /// Finds out what became of a transaction whose commit broke off.
     fn settle(&mut self, before: Head, error: &redb::Error) -> ClusterError {
-        self.database = None;
+        self.close();
         let found = self
             .database()
             .ok()

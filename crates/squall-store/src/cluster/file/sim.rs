@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Full,
     /// Each write, change of length and sync fails, a write after its first half is done.
     Broken,
+    /// The same, but each panics.
+    Panics,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ struct State {
     fault: Option<Fault>,
     /// How many more writes, changes of length and syncs go well before the fault sets in.
     n_before_fault: usize,
+    /// What is wrong with the operation that was begun last.
+    met: Option<Fault>,
     n_ops: usize,
     free_bytes: Option<u64>,
 }
@@ -103,6 +107,18 @@ impl SimDisk {
         self.0.lock().unwrap()
     }
 
+    /// Begins an operation that changes something.
+    fn begin(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.begin();
+        if state.met == Some(Fault::Panics) {
+            // Whoever looks at the disk afterwards must find it whole.
+            drop(state);
+            panic!("told to panic");
+        }
+        state
+    }
+
     fn open(&self, builder: &Builder) -> Result<Database, OpenError> {
         let opened = builder.create_with_backend(SimFile(self.clone()));
         opened.map_err(|error| OpenError::explain(self.path(), error))
@@ -139,15 +155,14 @@ impl Disk for SimDisk {
 struct SimFile(SimDisk);
 
 impl State {
-    /// Counts an operation that changes something, and tells what is wrong with it.
-    fn begin(&mut self) -> Option<Fault> {
+    /// Counts an operation that changes something, and finds out what is wrong with it.
+    fn begin(&mut self) {
         self.n_ops += 1;
-        let fault = self.fault?;
-        if self.n_before_fault > 0 {
+        self.met = self.fault;
+        if self.fault.is_some() && self.n_before_fault > 0 {
             self.n_before_fault -= 1;
-            return None;
+            self.met = None;
         }
-        Some(fault)
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) {
@@ -173,8 +188,8 @@ impl StorageBackend for SimFile {
     }
 
     fn set_len(&self, len: u64) -> Result<(), Error> {
-        let mut state = self.0.lock();
-        if state.begin() == Some(Fault::Broken) {
+        let mut state = self.0.begin();
+        if state.met == Some(Fault::Broken) {
             return Err(Error::from_raw_os_error(5));
         }
         let len = usize::try_from(len).unwrap();
@@ -184,8 +199,8 @@ impl StorageBackend for SimFile {
     }
 
     fn sync_data(&self) -> Result<(), Error> {
-        let mut state = self.0.lock();
-        if state.begin() == Some(Fault::Broken) {
+        let mut state = self.0.begin();
+        if state.met == Some(Fault::Broken) {
             return Err(Error::from_raw_os_error(5));
         }
         state.durable = state.bytes.clone();
@@ -194,9 +209,9 @@ impl StorageBackend for SimFile {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
-        let mut state = self.0.lock();
+        let mut state = self.0.begin();
         let offset = usize::try_from(offset).unwrap();
-        let fault = state.begin();
+        let fault = state.met;
         if fault == Some(Fault::Broken) {
             state.write(offset, &data[..data.len() / 2]);
             return Err(Error::from_raw_os_error(5));

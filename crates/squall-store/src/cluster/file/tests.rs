@@ -135,6 +135,13 @@ fn a_broken_disk_is_told_and_the_store_recovers_by_itself() {
 }
 
 #[test]
+fn a_panic_costs_a_commit_and_not_the_store() {
+    let seen = meet_at_each_operation(Fault::Panics);
+    assert!(seen.n_unknown > 0 && seen.n_committed > 0, "{seen:?}");
+    assert_eq!(seen.n_full, 0, "{seen:?}");
+}
+
+#[test]
 fn a_disk_that_is_all_but_full_takes_only_what_frees_room() {
     let disk = SimDisk::default();
     let store = open(&disk);
