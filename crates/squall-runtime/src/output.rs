@@ -42,6 +42,8 @@ pub(crate) struct TaskOutput {
     pub(crate) now: Moment,
     /// The trees of the tuple in hand, with what those before it in the same tree have to contribute.
     in_hand: Anchors,
+    /// The tuple in hand was deferred: its tokens end it.
+    is_deferred: bool,
     row: Vec<Value>,
     /// The targets of the row under construction.
     picked: Vec<usize>,
@@ -90,6 +92,7 @@ impl TaskOutput {
             max_tuple_bytes,
             now: Moment::ZERO,
             in_hand: Anchors::None,
+            is_deferred: false,
             row: Vec::new(),
             picked: Vec::new(),
             blocked: false,
@@ -99,6 +102,7 @@ impl TaskOutput {
     /// Takes a tuple in hand: emits are anchored to its trees. The one before it is done.
     #[inline]
     pub(crate) fn take_in_hand(&mut self, place: Place<'_>) {
+        self.is_deferred = false;
         match (&mut self.in_hand, place.roots, place.edges) {
             (Anchors::None, Roots::None, _) => {}
             (Anchors::One(held), Roots::One(root), [edge]) if held.root == *root => {
@@ -109,6 +113,11 @@ impl TaskOutput {
                 self.in_hand = roots.anchors(edges);
             }
         }
+    }
+
+    /// Tells whether the tuple in hand was deferred: its tokens end it.
+    pub(crate) const fn is_deferred(&self) -> bool {
+        self.is_deferred
     }
 
     /// Acks the tuples in hand: their own edge ids out and their children's in, in one stroke.
@@ -430,6 +439,7 @@ impl Output for TaskOutput {
         let rng = &mut self.rng;
         let anchors = self.in_hand.grow(&mut || draw(rng));
         self.tokens.count_token();
+        self.is_deferred = true;
         AckToken::new(anchors, self.tokens.clone())
     }
 }

@@ -197,7 +197,7 @@ impl BoltTask {
                     output.ack_in_hand();
                 }
                 component.execute(tuple, &mut Emitter::new(output))?;
-                n_acked += 1;
+                n_acked += u64::from(!output.is_deferred());
             }
             Ok(())
         });

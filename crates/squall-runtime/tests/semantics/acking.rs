@@ -131,7 +131,7 @@ fn a_deferred_tuple_ends_with_its_token() {
     assert_eq!(texts, ["1 b: refused", "2 b: the token was dropped"]);
     // Executed and deferred; acked or failed by their tokens.
     let task = snapshot.of("b").next().unwrap();
-    assert_eq!(task.failed.rejected, 2);
+    assert_eq!((task.acked, task.failed.rejected), (2, 2));
 }
 
 #[test]
