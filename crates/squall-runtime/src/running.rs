@@ -77,6 +77,12 @@ impl Running {
         self.assembly.is_ready()
     }
 
+    /// Tells whether every spout here has ended: nothing of theirs is pending, and they are closed.
+    #[must_use]
+    pub fn spouts_have_ended(&self) -> bool {
+        self.assembly.control.spouts_have_ended()
+    }
+
     /// Has the spouts asked for tuples, again or, in a part of a topology, for the first time.
     pub fn activate(&self) {
         self.assembly.control.set_phase(Phase::Active);

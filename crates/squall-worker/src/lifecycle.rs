@@ -57,8 +57,11 @@ enum Stage {
     Spouting { asked: bool },
     /// As ordered: the spouts end, and what is pending goes on.
     Draining { since: Moment },
-    /// As told: the same, and not for long.
-    Ending { since: Moment },
+    /// As told, or because it can't go on: the same, and not for long.
+    Ending {
+        since: Moment,
+        failure: Option<String>,
+    },
     /// The tasks end; what they have said last is on its way to the other workers.
     Leaving { since: Moment, reason: ExitReason },
     /// Over.
@@ -200,11 +203,18 @@ impl Lifecycle {
                 self.end(ExitReason::Clean { n_pending }, effects);
             }
             Stage::Waiting | Stage::Spouting { .. } | Stage::Draining { .. } => {
-                self.stage = Stage::Ending { since: now };
-                effects.push(Effect::Drain);
+                self.begin_to_end(None, now, effects);
             }
             Stage::Ended => {}
         }
+    }
+
+    fn begin_to_end(&mut self, failure: Option<String>, now: Moment, effects: &mut Vec<Effect>) {
+        self.stage = Stage::Ending {
+            since: now,
+            failure,
+        };
+        effects.push(Effect::Drain);
     }
 
     /// Goes on by what is seen and by the time.
@@ -228,19 +238,26 @@ impl Lifecycle {
             let reason = ExitReason::failed(why);
             return self.end(reason, effects);
         }
-        match self.stage {
+        match &self.stage {
+            Stage::Ending { since, failure } => {
+                let is_over = now.since(*since) >= self.limits.drain_within;
+                let n_pending = self.sight.n_pending;
+                let reason = match failure {
+                    Some(why) => ExitReason::failed(why),
+                    None if self.has_drained() => ExitReason::Drained,
+                    None => ExitReason::Clean { n_pending },
+                };
+                if is_over || self.has_drained() {
+                    self.leave(reason, now, effects);
+                }
+            }
+            _ if self.sight.failing.is_some() => {
+                let failure = self.sight.failing.clone();
+                self.begin_to_end(failure, now, effects);
+            }
             Stage::Waiting if self.phase == Phase::Active && self.all_ready && self.is_ready() => {
                 self.stage = Stage::Spouting { asked: true };
                 effects.push(Effect::Activate);
-            }
-            Stage::Ending { since } => {
-                let is_over = now.since(since) >= self.limits.drain_within;
-                if self.has_drained() {
-                    self.leave(ExitReason::Drained, now, effects);
-                } else if is_over {
-                    let n_pending = self.sight.n_pending;
-                    self.leave(ExitReason::Clean { n_pending }, now, effects);
-                }
             }
             _ => {}
         }
@@ -279,17 +296,18 @@ impl Lifecycle {
         self.sight.tasks_ready && self.sight.links_stand
     }
 
-    /// Tells whether nothing of its own is pending, by a look that was taken after the draining began: before
-    /// that, spouts may still have emitted.
+    /// Tells whether nothing of its own is pending and its spouts have saved all, by a look that was taken after
+    /// the draining began: before that, they may still have emitted.
     fn has_drained(&self) -> bool {
         let since = match self.stage {
-            Stage::Draining { since } | Stage::Ending { since } => since,
+            Stage::Draining { since } | Stage::Ending { since, .. } => since,
             Stage::Waiting | Stage::Spouting { .. } | Stage::Leaving { .. } | Stage::Ended => {
                 return false;
             }
         };
         let settled = self.sight.at.since(since) >= self.limits.quick_look;
-        self.sight.outcome == Some(Ok(())) || (settled && self.sight.n_pending == 0)
+        let is_done = self.sight.spouts_ended && self.sight.n_pending == 0;
+        self.sight.outcome == Some(Ok(())) || (settled && is_done)
     }
 
     /// Says which task the assignment gives to another worker than this one believes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use squall_core::{Clock, Fence};
 use squall_daemon::shutdown::Scope;
 use squall_proto::WorkerStatus;
-use squall_runtime::Running;
+use squall_runtime::{Running, TopologyState};
 use squall_transport::Links;
 use tokio::select;
 use tokio::sync::{mpsc, watch};
@@ -39,6 +39,8 @@ pub struct Worker {
     links: Links,
     /// How many other workers there are to be linked with.
     n_peers: usize,
+    /// Why the tasks can't go on, as was seen with the last report.
+    failing: Option<String>,
     statuses: watch::Sender<Option<WorkerStatus>>,
     heard: mpsc::Receiver<Heard>,
     superseded: watch::Receiver<Option<Fence>>,
@@ -100,6 +102,8 @@ impl Worker {
             } else {
                 0
             },
+            spouts_ended: self.running.spouts_have_ended(),
+            failing: self.failing.clone(),
             outcome: self
                 .running
                 .wait(Some(Duration::ZERO))
@@ -139,8 +143,11 @@ impl Worker {
         None
     }
 
-    fn report(&self, standing: Standing) {
+    fn report(&mut self, standing: Standing) {
         let snapshot = self.running.snapshot();
+        if let TopologyState::Failed(why) = &snapshot.state {
+            self.failing = Some(why.clone());
+        }
         let busy_us = snapshot.tasks.iter().map(|task| task.busy_us).max();
         self.statuses.send_replace(Some(WorkerStatus {
             ready: standing.ready,

@@ -34,7 +34,11 @@ pub(crate) struct Sight {
     /// The tuple trees of tasks here that have no verdict; 0 unless
     /// [`super::Lifecycle::counts_pending`].
     pub(crate) n_pending: u64,
-    /// The tasks have ended: as they should, or because they can't go on.
+    /// The spouts here have ended, and saved what they had to save.
+    pub(crate) spouts_ended: bool,
+    /// Why the tasks can't go on: they drain, and end.
+    pub(crate) failing: Option<String>,
+    /// The tasks have ended: as they should, or because they couldn't go on.
     pub(crate) outcome: Option<Result<(), String>>,
 }
 

@@ -77,7 +77,10 @@ impl Life {
         Self {
             worker: Lifecycle::new(&launch(), &part, Limits::default(), now),
             now,
-            sight: Sight::default(),
+            sight: Sight {
+                spouts_ended: true,
+                ..Sight::default()
+            },
         }
     }
 
@@ -276,7 +279,15 @@ fn drains_as_ordered_and_stays_until_it_is_told_to_end() {
     assert_eq!(others, []);
     assert!(!reported.unwrap().drained);
     life.sight.n_pending = 0;
-    let (others, reported) = life.look_for(QUICK);
+    life.sight.spouts_ended = false;
+    let (others, reported) = life.look_for(3 * SECOND);
+    assert_eq!(others, []);
+    assert!(
+        !reported.unwrap().drained,
+        "the sources save what they have done"
+    );
+    life.sight.spouts_ended = true;
+    let (others, reported) = life.look_for(SECOND);
     assert_eq!(others, []);
     assert!(reported.unwrap().drained);
     life.sight.outcome = Some(Ok(()));
@@ -401,6 +412,20 @@ fn a_runtime_that_fails_ends_the_worker_with_its_reason() {
     let effects = life.look();
     let reason = ExitReason::failed("max_held_bytes is full");
     assert_eq!(effects, [Effect::End(reason)]);
+}
+
+#[test]
+fn what_is_pending_has_a_little_time_when_the_runtime_fails() {
+    let mut life = Life::spouting();
+    life.sight.failing = Some("max_held_bytes is full".to_owned());
+    life.sight.n_pending = 4;
+    assert!(life.look().contains(&Effect::Drain));
+    let start = life.now;
+    let (others, _) = life.look_for(10 * SECOND);
+    let reason = ExitReason::failed("max_held_bytes is full");
+    assert_eq!(others, [Effect::Force, Effect::End(reason)]);
+    let took = life.now.since(start);
+    assert!(took >= 3 * SECOND && took < 4 * SECOND, "{took:?}");
 }
 
 #[test]

@@ -142,6 +142,7 @@ impl Worker {
             running,
             links,
             n_peers: peers.len(),
+            failing: None,
             statuses,
             heard,
             superseded: watched,

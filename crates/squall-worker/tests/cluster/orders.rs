@@ -1,7 +1,10 @@
 //! What supervisors order: to wait, to stop, to drain, to end.
 
+use std::time::Duration;
+
 use squall_proto::Phase;
 use squall_worker::ExitReason;
+use tokio::time::Instant;
 
 use crate::kit::{Cluster, until};
 
@@ -84,6 +87,34 @@ async fn a_drained_topology_has_saved_all_and_its_workers_end_cleanly() {
     }
     assert_eq!(cluster.oracle.n_seen(), n_seen);
     assert_eq!(cluster.oracle.n_lost(), 0);
+    // All that was done is saved: nothing comes twice.
+    cluster
+        .supervisor
+        .order(|order| order.phase = Phase::Active);
+    (0..3).for_each(|worker| drop(cluster.launch(worker)));
+    cluster.seen(n_seen + 2_000).await;
+    assert_eq!(cluster.oracle.resumed(), [0, n_seen]);
+    assert_eq!(cluster.oracle.n_duplicates(), 0);
+}
+
+#[tokio::test]
+async fn a_component_that_never_returns_keeps_no_worker_from_ending() {
+    let mut cluster = Cluster::start(2);
+    cluster.oracle.allow(5_000);
+    cluster.seen(1_000).await;
+    cluster.oracle.block(true);
+    let told = Instant::now();
+    let node = cluster.nodes.get_mut(&0).unwrap();
+    node.terminate();
+    let reason = node.ended().await;
+    assert!(
+        matches!(reason, ExitReason::Clean { n_pending: 1.. }),
+        "{reason}"
+    );
+    // Supervisors kill after 5 s.
+    let took = told.elapsed();
+    assert!(took < Duration::from_millis(4_800), "{took:?}");
+    cluster.oracle.block(false);
 }
 
 #[tokio::test]
@@ -100,6 +131,23 @@ async fn sigterm_in_the_middle_of_it_drains_what_it_can() {
     let n_seen = cluster.oracle.n_seen();
     cluster.launch(0);
     cluster.seen(n_seen + 2_000).await;
+    assert_eq!(cluster.oracle.resumed(), [0, n_seen]);
+}
+
+#[tokio::test]
+async fn a_source_that_gives_up_ends_its_worker_with_its_words() {
+    let mut cluster = Cluster::start(3);
+    cluster.oracle.allow(2_000);
+    cluster.seen(2_000).await;
+    cluster.oracle.break_source();
+    let reason = cluster.nodes.get_mut(&0).unwrap().ended().await.to_string();
+    assert!(
+        reason.starts_with("failed: ") && reason.contains("the stream is gone"),
+        "{reason}"
+    );
+    for worker in [1, 2] {
+        assert!(cluster.nodes.get_mut(&worker).unwrap().is_running());
+    }
 }
 
 #[tokio::test]

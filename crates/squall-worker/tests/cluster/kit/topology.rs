@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use squall_core::{
-    Activity, Bolt, Emitter, Failure, FailureReason, Fence, MessageId, Outputs, Registry, Result,
-    Spout, SpoutEmitter, StoreError, TaskContext, TopologyBuilder, TopologySpec, Tuple, Write,
+    Activity, Bolt, ComponentError, Emitter, Failure, FailureReason, Fence, MessageId, Outputs,
+    Registry, Result, Spout, SpoutEmitter, StoreError, TaskContext, TopologyBuilder, TopologySpec,
+    Tuple, Write,
 };
+use tokio::sync::oneshot;
 use tokio::time::interval;
 
 /// Knows what was seen, over all incarnations.
@@ -26,6 +29,8 @@ struct Noted {
     n_spouts_opened: AtomicU64,
     /// Sinks hold their threads.
     blocked: AtomicBool,
+    /// The source can't go on.
+    broken: AtomicBool,
     /// Where sources began, and the fences they were told.
     resumed: Mutex<Vec<(u64, Fence)>>,
 }
@@ -61,6 +66,11 @@ impl Oracle {
     /// Has the sinks hold their threads, or lets them go on.
     pub(crate) fn block(&self, blocked: bool) {
         self.0.blocked.store(blocked, Ordering::SeqCst);
+    }
+
+    /// Has the source give up.
+    pub(crate) fn break_source(&self) {
+        self.0.broken.store(true, Ordering::SeqCst);
     }
 
     /// Returns where sources have begun.
@@ -133,7 +143,12 @@ struct Numbers {
     oracle: Oracle,
     progress: Arc<Mutex<Progress>>,
     retries: Vec<u64>,
+    /// Has the last checkpoint saved.
+    stop: Option<Stop>,
 }
+
+/// Is answered when all is saved.
+type Stop = oneshot::Sender<SyncSender<()>>;
 
 /// What the source and what saves its checkpoint share.
 #[derive(Default)]
@@ -156,6 +171,7 @@ impl Numbers {
             oracle,
             progress: Arc::default(),
             retries: Vec::new(),
+            stop: None,
         }
     }
 }
@@ -168,12 +184,25 @@ impl Spout for Numbers {
     fn open(&mut self, ctx: &mut TaskContext) -> Result<()> {
         self.oracle.0.n_spouts_opened.fetch_add(1, Ordering::SeqCst);
         let (progress, oracle) = (self.progress.clone(), self.oracle.clone());
-        let task = ctx.clone();
-        ctx.spawn("checkpoint", save(task, progress, oracle));
+        let (stop, stopped) = oneshot::channel();
+        self.stop = Some(stop);
+        ctx.spawn("checkpoint", save(ctx.clone(), progress, oracle, stopped));
         Ok(())
     }
 
+    fn close(&mut self) {
+        let (answer, answered) = sync_channel(1);
+        if let Some(stop) = self.stop.take()
+            && stop.send(answer).is_ok()
+        {
+            answered.recv_timeout(Duration::from_secs(2)).ok();
+        }
+    }
+
     fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        if self.oracle.0.broken.load(Ordering::SeqCst) {
+            return Err(ComponentError::from("the stream is gone").permanent());
+        }
         let mut progress = self.progress.lock().unwrap();
         let Some(next) = progress.next else {
             return Ok(Activity::Idle);
@@ -208,7 +237,12 @@ impl Spout for Numbers {
 }
 
 /// Reads the checkpoint, and then saves it whenever it has moved.
-async fn save(ctx: TaskContext, progress: Arc<Mutex<Progress>>, oracle: Oracle) {
+async fn save(
+    ctx: TaskContext,
+    progress: Arc<Mutex<Progress>>,
+    oracle: Oracle,
+    mut stopped: oneshot::Receiver<SyncSender<()>>,
+) {
     const KEY: &str = "test/numbers/0";
     let store = ctx.checkpoints().clone();
     let mut version = None;
@@ -227,10 +261,21 @@ async fn save(ctx: TaskContext, progress: Arc<Mutex<Progress>>, oracle: Oracle) 
     oracle.0.resumed.lock().unwrap().push((saved, ctx.fence()));
     progress.lock().unwrap().next = Some(saved);
     ctx.waker().wake();
+    let mut answer: Option<SyncSender<()>> = None;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            stop = &mut stopped, if answer.is_none() => match stop {
+                Ok(stop) => answer = Some(stop),
+                Err(_) => return,
+            },
+            _ = ticks.tick() => {}
+        }
         let checkpoint = progress.lock().unwrap().checkpoint();
         let Some(checkpoint) = checkpoint.filter(|checkpoint| *checkpoint != saved) else {
+            if let Some(answer) = answer.take() {
+                answer.send(()).ok();
+                return;
+            }
             continue;
         };
         let write = Write {
