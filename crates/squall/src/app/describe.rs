@@ -243,4 +243,17 @@ mod tests {
         let unbuilt = described(&["numbers", "--refuse"]);
         assert_eq!(unbuilt.report, "error: topology numbers: it was told to");
     }
+    #[test]
+    fn a_file_without_end_is_not_read_to_the_end() {
+        let zeros = described(&["/dev/zero"]);
+        let expected = "the files are larger than 1048576 bytes";
+        assert!(zeros.report.contains(expected), "{}", zeros.report);
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["é".repeat(1 << 20), format!("#{}", "é".repeat(1 << 20))] {
+            let file = dir.path().join("long.yaml");
+            std::fs::write(&file, text).unwrap();
+            let long = described(&[file.to_str().unwrap()]);
+            assert!(long.report.contains(expected), "{}", long.report);
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! Which topology a command is about: a declared one from files, or one that is built in Rust.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, FromArgMatches};
 use thiserror::Error;
 
 use squall_core::Result;
-use squall_plan::{Declared, Problems, SourceFile, Sources};
+use squall_plan::{Declared, MAX_INPUT_BYTES, Problems, SourceFile, Sources};
 
 use crate::app::Program;
 use crate::console;
@@ -115,7 +117,7 @@ fn build(name: &str, matches: &ArgMatches, program: &Program) -> Result<Declared
 fn read(args: &FileArgs, program: &Program) -> Result<Declared> {
     let mut files = Vec::new();
     for path in args.paths() {
-        let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
+        let bytes = read_file(path).map_err(|source| Refusal::Unreadable {
             path: path.clone(),
             source,
             hint: hint(path, program),
@@ -129,6 +131,22 @@ fn read(args: &FileArgs, program: &Program) -> Result<Declared> {
         env: &|name| std::env::var(name).ok(),
     };
     Ok(squall_plan::declare(&sources, &program.registry).map_err(Refusal::Invalid)?)
+}
+
+/// Reads a file, and of one that is too large no more than shows it.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let bound = MAX_INPUT_BYTES as u64 + 1;
+    File::open(path)?.take(bound).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_INPUT_BYTES
+        && let Err(error) = std::str::from_utf8(&bytes)
+        && error.error_len().is_none()
+    {
+        // The cut went through a character, which is not what is wrong with the file.
+        bytes.truncate(error.valid_up_to());
+        bytes.resize(MAX_INPUT_BYTES + 1, b' ');
+    }
+    Ok(bytes)
 }
 
 fn hint(path: &Path, program: &Program) -> String {
