@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 
 use squall_e2e::cluster::Cluster;
+use squall_e2e::program;
 
 use crate::numbers::{NAME, Numbers};
 
@@ -18,6 +19,25 @@ fn refused(cluster: &Cluster, args: &[&str], status: i32) -> Result<String> {
         output.status
     );
     Ok(said)
+}
+
+/// Has a program ask for a version of glibc that isn't there yet.
+fn with_newer_glibc(mut program: Vec<u8>) -> Vec<u8> {
+    let name = b"\0GLIBC_2.";
+    let starts = program.windows(name.len()).enumerate();
+    let starts: Vec<usize> = starts
+        .filter(|(_, window)| window == name)
+        .map(|(at, _)| at)
+        .collect();
+    for at in starts {
+        // Two digits behind the dot: those of the newest versions.
+        if let Some([first @ b'0'..=b'9', b'0'..=b'9', 0]) =
+            program.get_mut(at + name.len()..at + name.len() + 3)
+        {
+            *first = b'9';
+        }
+    }
+    program
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +83,20 @@ async fn what_is_refused_says_what_to_do_and_leaves_nothing() -> Result<()> {
     ensure!(
         submitted == validated && submitted.contains("did you mean `generate`"),
         "{submitted}"
+    );
+
+    // Built against a newer glibc than any machine has.
+    let (built, newer) = (program("word-count")?, cluster.folder().join("newer"));
+    fs::write(&newer, with_newer_glibc(fs::read(&built)?))?;
+    fs::set_permissions(&newer, fs::metadata(&built)?.permissions())?;
+    let said = refused(&cluster, &["submit", "topology.yaml", "--bin", "newer"], 1)?;
+    ensure!(
+        said.contains("needs glibc 2.9") && said.contains("docker run --rm"),
+        "{said}"
+    );
+    ensure!(
+        n_binaries(&cluster) == 0,
+        "a program that can't run is stored"
     );
 
     // Too many workers for the slots: it runs when there is room, and `--wait` says what is missing.

@@ -19,7 +19,9 @@ use tokio::sync::watch;
 use squall_client::{Binary, Nimbus};
 use squall_core::{ByteSize, HumanDuration, Result};
 use squall_daemon::elf::Elf;
+use squall_daemon::identity::Identity;
 use squall_proto::bounds::{MAX_ARGS, MAX_ARGS_BYTES, MAX_SPEC_BYTES, MAX_WORKERS};
+use squall_proto::handshake::runs_on;
 use squall_proto::{Plan, Program as WireProgram, Submit, TopologyName};
 
 use crate::app::target::FileArgs;
@@ -162,7 +164,12 @@ impl SubmitArgs {
             )
         };
         let bin = given.canonicalize().map_err(|error| refuse(&error))?;
-        Elf::open(&bin).map_err(|error| refuse(&error))?;
+        let elf = Elf::open(&bin).map_err(|error| refuse(&error))?;
+        // It is asked before nimbus is, and so has to run here as well.
+        runs_on(&elf.needs(), &Identity::ours().handshake(None)).map_err(|mismatch| {
+            let what = format!("`{given_as}` can't be run here to check the topology: {mismatch}");
+            advise(what, mismatch.action())
+        })?;
         Ok(bin)
     }
 
