@@ -62,7 +62,7 @@ impl<F, R> Incoming<F, R> {
 }
 
 /// Waits until the newest fence isn't `from` any more.
-async fn stale(fence: &mut watch::Receiver<PeerFence>, from: Fence) {
+pub(super) async fn stale(fence: &mut watch::Receiver<PeerFence>, from: Fence) {
     // The sender lives as long as the peer, which the caller holds.
     fence.wait_for(|known| known.newest() != from).await.ok();
 }

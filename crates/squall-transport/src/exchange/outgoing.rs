@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use squall_core::engine::{AckOutlet, Contribution, Outlet, RootId};
-use squall_core::{Failure, FailureReason, TaskId};
+use squall_core::{Failure, FailureReason, Fence, TaskId};
 use squall_proto::{AckReply, DataReply, FieldError, LinkMessage, wire};
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 use tonic::Status;
 
 use super::backoff::Backoff;
+use super::incoming::stale;
 use super::links::LinkContext;
 use super::peer::{PeerState, Target};
 use super::ready::{Bells, ReadyList};
@@ -134,17 +135,22 @@ impl Outgoing {
     pub(crate) async fn run(mut self) {
         loop {
             let target = self.target.borrow_and_update().clone();
+            let mut tried = self.peer.fence().newest();
             let opening = Box::pin(open(self.link.clone(), self.peer.clone(), target));
             match self.tend(opening).await {
                 Tended::Ended => break,
                 Tended::Moved => continue,
-                Tended::Done(Ok(session)) => match self.send_over(session).await {
-                    Break::Ended => break,
-                    why => self.close(&why),
-                },
+                Tended::Done(Ok(session)) => {
+                    tried = session.fence;
+                    match self.send_over(session).await {
+                        Break::Ended => break,
+                        why => self.close(&why),
+                    }
+                }
                 Tended::Done(Err(error)) => self.note_refused(&error),
             }
-            let wait = Box::pin(sleep_until(Instant::now() + self.backoff.failed()));
+            let until = Instant::now() + self.backoff.failed();
+            let wait = Box::pin(pause(self.peer.clone(), tried, until));
             if matches!(self.tend(wait).await, Tended::Ended) {
                 break;
             }
@@ -387,6 +393,16 @@ impl Outgoing {
             .set(n_words + usize::from(unconfirmed_bytes > 0));
         let n_dropped = usize::try_from(self.acks.n_dropped()).unwrap_or(usize::MAX);
         counters.ack_words_dropped.set(n_dropped);
+    }
+}
+
+/// Waits until it is time to try again. A copy of the peer that is newer than the one that was tried has just
+/// spoken, so it is there.
+async fn pause(peer: Arc<PeerState>, tried: Fence, until: Instant) {
+    let mut fence = peer.watch_fence();
+    tokio::select! {
+        () = sleep_until(until) => {}
+        () = stale(&mut fence, tried) => {}
     }
 }
 

@@ -144,6 +144,27 @@ async fn a_peer_that_starts_anew_is_told_from_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_peer_that_comes_back_is_linked_as_soon_as_it_speaks() {
+    let patient = Setup {
+        reconnect: [Duration::from_secs(3600); 2],
+        ..Setup::new(0, 1)
+    };
+    let (source, sink) = (patient.start().await, Setup::new(1, 1).start().await);
+    link(&source, &sink).await;
+    let port = sink.address.port();
+    sink.kill().await;
+    until("the source waits", || !source.is_up()).await;
+    let next = Setup {
+        port,
+        ..Setup::new(1, 2)
+    };
+    let sink = next.start().await;
+    sink.links.set_peers(&[source.peer()]);
+    until("the source is back", || source.is_up()).await;
+    assert_eq!(source.link().fence, sink.fence);
+}
+
+#[tokio::test]
 async fn an_old_copy_is_refused_by_either_side_and_hears_why() {
     let (source, new) = (
         Setup::new(0, 1).start().await,

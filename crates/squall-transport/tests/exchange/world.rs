@@ -104,6 +104,8 @@ pub(crate) struct Setup {
     pub(crate) topology: &'static str,
     pub(crate) schemas: Arc<SchemaTable>,
     pub(crate) touch_every: Duration,
+    /// How long links wait before they are opened again: at first, and at most.
+    pub(crate) reconnect: [Duration; 2],
     /// 0 for any.
     pub(crate) port: u16,
 }
@@ -119,6 +121,7 @@ impl Setup {
             topology: "numbers-1",
             schemas: schemas(&[]),
             touch_every: LinkConfig::TOUCH_EVERY,
+            reconnect: [5, 100].map(Duration::from_millis),
             port: 0,
         }
     }
@@ -133,8 +136,8 @@ impl Setup {
             max_tuple_bytes: 16 << 20,
             window_bytes: WINDOW,
             touch_every: self.touch_every,
-            reconnect_base: Duration::from_millis(5),
-            reconnect_cap: Duration::from_millis(100),
+            reconnect_base: self.reconnect[0],
+            reconnect_cap: self.reconnect[1],
             seed: 1,
         }
     }
