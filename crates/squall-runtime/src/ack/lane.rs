@@ -91,7 +91,8 @@ impl Inbox {
         None
     }
 
-    /// Hands over a batch, or gives it back when the inbox is full.
+    /// Hands over a batch, or gives it back when the inbox is full. One that a link empties takes it all the
+    /// same, and merges: the link may be away for long, and there is nothing to be tried again meanwhile.
     pub(crate) fn try_send(&self, batch: Vec<Contribution>) -> Result<(), Vec<Contribution>> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
@@ -99,6 +100,10 @@ impl Inbox {
         match self.sender.try_send(batch) {
             Ok(()) => {
                 self.bell.ring();
+                Ok(())
+            }
+            Err(TrySendError::Full(batch)) if self.bell.is_outside() => {
+                self.push_all(batch);
                 Ok(())
             }
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => Err(batch),
@@ -318,6 +323,27 @@ mod tests {
         lane.merge();
         let expected: Vec<_> = (0..10).map(|slot| fail(slot, "first")).collect();
         assert_eq!(lane.kept, expected);
+    }
+
+    #[test]
+    fn what_a_link_does_not_empty_is_merged_and_never_tried_again() {
+        let inboxes: Arc<[Inbox]> = Arc::from(vec![Inbox::new(Bell::outside())]);
+        let mut lanes = Lanes::new(inboxes.clone());
+        let n_rounds = 5000u64;
+        for round in 0..n_rounds {
+            for slot in 0..10 {
+                lanes.push(root(slot), Word::Xor(1 << (round % 64)));
+            }
+            assert!(lanes.flush(), "nothing is left to be tried again");
+        }
+        let n_kept = lock(&inboxes[0].from_outside).kept.len();
+        assert!(n_kept <= MERGE_ABOVE + 1, "{n_kept}");
+        let mut sums = [0u64; 10];
+        drain(&inboxes[0])
+            .into_iter()
+            .for_each(|(slot, xor)| sums[slot as usize] ^= xor);
+        let expected = (0..n_rounds).fold(0, |sum, round| sum ^ (1 << (round % 64)));
+        assert_eq!(sums, [expected; 10]);
     }
 
     #[test]
