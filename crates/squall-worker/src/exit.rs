@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use squall_core::Fence;
+use squall_proto::worker_dir::EXIT_REASON_FILE;
 
-/// The file in a worker's directory in which it says why it ends.
-const REASON_FILE: &str = "exit-reason";
 /// The longest reason that is written, in bytes.
 const MAX_REASON_BYTES: usize = 16 << 10;
 
@@ -81,12 +80,12 @@ impl ExitReason {
         let mut text = self.to_string();
         text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
         text.push('\n');
-        let new = directory.join(format!("{REASON_FILE}.new"));
+        let new = directory.join(format!("{EXIT_REASON_FILE}.new"));
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
         // The process is about to end: what isn't on the disk now never is, should the machine go too.
         file.sync_all()?;
-        fs::rename(new, directory.join(REASON_FILE))
+        fs::rename(new, directory.join(EXIT_REASON_FILE))
     }
 }
 
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn the_reason_replaces_what_was_there_and_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let read = || fs::read_to_string(dir.path().join(REASON_FILE)).unwrap();
+        let read = || fs::read_to_string(dir.path().join(EXIT_REASON_FILE)).unwrap();
         ExitReason::failed("é".repeat(100_000))
             .write(dir.path())
             .unwrap();

@@ -14,6 +14,7 @@ use squall_core::Registry;
 use squall_daemon::logging::{LogConfig, LogError, LogFormat, LogOutput, RotatingFile, Rotation};
 use squall_daemon::shutdown::{Cause, Ended, Manner, Shutdown, ShutdownBounds, Signals};
 use squall_proto::Launch;
+use squall_proto::worker_dir::LOG_FILE;
 use squall_runtime::SystemClock;
 use thiserror::Error;
 use tokio::runtime::{Handle, Runtime};
@@ -25,8 +26,6 @@ use crate::exit::ExitReason;
 use crate::launch::{LaunchFileError, read_launch};
 use crate::worker::{Host, StartError, Worker};
 
-/// A worker's log, in its directory.
-const LOG_FILE: &str = "worker.log";
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_FILTER: &str = "info";
 /// Threads for links and reports, and as many for the asynchronous work of components. Tasks have threads of
