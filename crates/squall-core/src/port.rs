@@ -91,6 +91,12 @@ pub trait LinkEvents: Send + Sync {
     /// they fail all that may have reached it.
     fn peer_ended(&self, peer: WorkerIdx, fence: Fence);
 
+    /// The same of an incarnation that was given up elsewhere, as by an assignment that moves it: it may run for a
+    /// moment yet, and workers that have not heard of this may take its word for what they send it.
+    fn peer_moved(&self, peer: WorkerIdx, fence: Fence) {
+        self.peer_ended(peer, fence);
+    }
+
     /// Another worker knows a newer copy of this one: this one is to end.
     fn superseded(&self, by: Fence);
 }

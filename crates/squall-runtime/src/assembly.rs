@@ -255,6 +255,7 @@ impl Builder<'_> {
             restarts: Restarts::new(&self.settings),
             next_sweep: None,
             next_touch: None,
+            late_loss: None,
             jam: None,
             n_pending: 0,
         };

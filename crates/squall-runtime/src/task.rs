@@ -40,6 +40,9 @@ const CYCLE_JAM: Duration = Duration::from_secs(1);
 /// The same where the reader is elsewhere: whether it waits for room itself or is slow isn't known here, nor
 /// whether the link is just down. In this time a slow one will have taken a batch.
 const CYCLE_JAM_ELSEWHERE: Duration = Duration::from_secs(10);
+/// How long it takes until all workers have heard that another one was moved, and it has ended itself. Until then
+/// one that has not heard may send it tuples that nobody else knows of.
+const MOVE_SETTLES: Duration = Duration::from_secs(2);
 /// How soon a full inbox is tried again.
 const LANE_RETRY: Duration = Duration::from_millis(1);
 
@@ -99,6 +102,8 @@ pub(crate) struct Base {
     pub(crate) next_sweep: Option<Moment>,
     /// When the roots of what waits here are told so; `None` while nothing waits.
     pub(crate) next_touch: Option<Moment>,
+    /// When the roots are failed that were opened right after a worker was moved and have no verdict, and why.
+    pub(crate) late_loss: Option<(Moment, Failure)>,
     /// Since when a feedback edge has refused without its reader's taking anything, and how much that
     /// had taken by then.
     pub(crate) jam: Option<(Moment, u64)>,
@@ -120,9 +125,16 @@ impl Base {
         let mut complete = true;
         if let Some(inbox) = self.inboxes.get(self.info.task.idx()) {
             complete = inbox.drain(|contribution| ledger.apply(contribution, now, ended));
-            if let Some(failure) = inbox.take_lost() {
-                ledger.fail_rest(true, &failure, ended);
+            if let Some(lost) = inbox.take_lost() {
+                ledger.fail_rest(true, &lost.failure, ended);
+                if lost.lingers {
+                    // As old again as what is failed then, so that a healthy tree has had its time.
+                    self.late_loss = Some((now + MOVE_SETTLES * 2, lost.failure));
+                }
             }
+        }
+        if let Some((_, failure)) = self.late_loss.take_if(|(due, _)| *due <= now) {
+            ledger.fail_old(now, MOVE_SETTLES, &failure, ended);
         }
         if sweeps && complete {
             ledger.sweep(now, self.settings.message_timeout.0, ended);
@@ -262,7 +274,9 @@ impl Base {
         );
         arm(&mut self.next_touch, something_waits, now + touch_every);
         let mut next = Next::Wait;
-        for timer in [self.next_sweep, self.next_touch].into_iter().flatten() {
+        let late_loss = self.late_loss.as_ref().map(|(due, _)| *due);
+        let timers = [self.next_sweep, self.next_touch, late_loss];
+        for timer in timers.into_iter().flatten() {
             next = next.min(Next::At(timer));
         }
         if let Some(recovered) = self.restarts.recovers_at(now) {

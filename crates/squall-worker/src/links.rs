@@ -110,7 +110,68 @@ impl LinkEvents for Events {
         self.runtime.peer_ended(peer, fence);
     }
 
+    fn peer_moved(&self, peer: WorkerIdx, fence: Fence) {
+        self.runtime.peer_moved(peer, fence);
+    }
+
     fn superseded(&self, by: Fence) {
         self.superseded.send_replace(Some(by));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Writes down what it hears.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<&'static str>>);
+
+    impl Heard {
+        fn note(&self, what: &'static str) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    impl LinkEvents for Heard {
+        fn roots_lost(&self, _: &[RootId], _: &Failure) {
+            self.note("lost");
+        }
+
+        fn roots_wait(&self, _: &[RootId]) {
+            self.note("wait");
+        }
+
+        fn peer_ended(&self, _: WorkerIdx, _: Fence) {
+            self.note("ended");
+        }
+
+        fn peer_moved(&self, _: WorkerIdx, _: Fence) {
+            self.note("moved");
+        }
+
+        fn superseded(&self, _: Fence) {
+            self.note("superseded");
+        }
+    }
+
+    #[test]
+    fn all_but_its_own_end_is_the_runtimes_affair() {
+        let (heard, (superseded, watched)) = (Arc::new(Heard::default()), watch::channel(None));
+        let events = Events {
+            runtime: heard.clone(),
+            superseded: Arc::new(superseded),
+        };
+        let (peer, fence) = (WorkerIdx(1), Fence::default());
+        let lost = Failure::new(squall_core::FailureReason::Lost, None, "");
+        events.roots_lost(&[], &lost);
+        events.roots_wait(&[]);
+        events.peer_ended(peer, fence);
+        events.peer_moved(peer, fence);
+        events.superseded(fence);
+        assert_eq!(*heard.0.lock().unwrap(), ["lost", "wait", "ended", "moved"]);
+        assert_eq!(*watched.borrow(), Some(fence));
     }
 }

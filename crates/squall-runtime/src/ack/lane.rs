@@ -31,11 +31,20 @@ pub(crate) struct Inbox {
     /// is bounded by the number of live roots.
     from_outside: Mutex<Lane>,
     /// All roots of the owner are lost.
-    lost: Mutex<Option<Failure>>,
+    lost: Mutex<Option<Lost>>,
     is_lost: AtomicBool,
     /// The owner has ended: what comes is for nobody.
     closed: AtomicBool,
     bell: Arc<Bell>,
+}
+
+/// What became of all roots of an owner.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    /// Why they fail.
+    pub(crate) failure: Failure,
+    /// Roots that are opened a little later may have met the same.
+    pub(crate) lingers: bool,
 }
 
 impl Inbox {
@@ -76,15 +85,19 @@ impl Inbox {
         self.bell.ring();
     }
 
-    /// Tells the owner that all its roots of this moment are lost.
-    pub(crate) fn lose_all(&self, failure: Failure) {
-        *lock(&self.lost) = Some(failure);
+    /// Tells the owner that all its roots of this moment are lost, and with `lingers` that some of the next few
+    /// may be.
+    pub(crate) fn lose_all(&self, failure: Failure, lingers: bool) {
+        let mut lost = lock(&self.lost);
+        let lingers = lingers || lost.as_ref().is_some_and(|lost| lost.lingers);
+        *lost = Some(Lost { failure, lingers });
+        drop(lost);
         self.is_lost.store(true, Ordering::SeqCst);
         self.bell.ring();
     }
 
     /// Takes note that all roots are lost, once.
-    pub(crate) fn take_lost(&self) -> Option<Failure> {
+    pub(crate) fn take_lost(&self) -> Option<Lost> {
         if self.is_lost.load(Ordering::Relaxed) && self.is_lost.swap(false, Ordering::SeqCst) {
             return lock(&self.lost).take();
         }

@@ -174,6 +174,22 @@ impl Ledger {
         }
     }
 
+    /// Fails all roots that were opened at least `age` ago.
+    pub fn fail_old(
+        &mut self,
+        now: Moment,
+        age: Duration,
+        failure: &Failure,
+        ended: &mut Vec<Ended>,
+    ) {
+        for slot_idx in 0..self.slots.len() {
+            let slot = &self.slots[slot_idx];
+            if slot.live && now.since(slot.emitted) >= age {
+                self.end(as_slot(slot_idx), Outcome::Failed(failure.clone()), ended);
+            }
+        }
+    }
+
     /// Forgets all roots without an outcome: the instance that knew them is gone.
     pub fn reset(&mut self) {
         let mut forgotten = Vec::new();

@@ -16,7 +16,14 @@ pub(crate) struct Events {
     inboxes: Arc<[Inbox]>,
     control: Arc<Control>,
     /// By worker: the tasks of this worker whose tuples may get there.
-    exposed: Vec<Vec<TaskId>>,
+    exposed: Vec<Vec<Exposed>>,
+}
+
+/// A task whose tuples may get to a worker.
+struct Exposed {
+    task: TaskId,
+    /// They may get there from another worker than this one.
+    by_others: bool,
 }
 
 impl Events {
@@ -31,13 +38,17 @@ impl Events {
             .iter()
             .map(|worker| worker.0 as usize + 1)
             .max();
-        let mut exposed = vec![Vec::new(); n_workers.unwrap_or(0)];
+        let mut exposed = Vec::new();
+        exposed.resize_with(n_workers.unwrap_or(0), Vec::new);
         let reach = Reach::new(layout, part);
         for (component_idx, component) in layout.components.iter().enumerate() {
             let tasks = component.task_ids().enumerate();
             for (task_idx, task) in tasks.filter(|(_, task)| part.is_here(*task)) {
-                for worker in reach.workers(component_idx, task_idx) {
-                    exposed[worker.0 as usize].push(task);
+                let reached = reach.workers(component_idx, task_idx);
+                for worker in &reached {
+                    let mut others = reached.iter();
+                    let by_others = others.any(|other| other != worker && *other != part.me);
+                    exposed[worker.0 as usize].push(Exposed { task, by_others });
                 }
             }
         }
@@ -59,6 +70,22 @@ impl Events {
             }
         }
     }
+
+    /// Fails all that may have reached a worker that is no more; with `lingers`, it may take some more from those
+    /// who have not heard of it.
+    fn lose_all(&self, peer: WorkerIdx, fence: Fence, lingers: bool) {
+        let text = format!(
+            "worker {peer} (epoch {}, incarnation {}) has ended",
+            fence.placement_epoch, fence.incarnation
+        );
+        let failure = Failure::new(FailureReason::Lost, None, &text);
+        let exposed = self.exposed.get(peer.0 as usize);
+        for Exposed { task, by_others } in exposed.into_iter().flatten() {
+            if let Some(inbox) = self.inboxes.get(task.idx()) {
+                inbox.lose_all(failure.clone(), lingers && *by_others);
+            }
+        }
+    }
 }
 
 impl LinkEvents for Events {
@@ -71,17 +98,11 @@ impl LinkEvents for Events {
     }
 
     fn peer_ended(&self, peer: WorkerIdx, fence: Fence) {
-        let text = format!(
-            "worker {peer} (epoch {}, incarnation {}) has ended",
-            fence.placement_epoch, fence.incarnation
-        );
-        let failure = Failure::new(FailureReason::Lost, None, &text);
-        let exposed = self.exposed.get(peer.0 as usize);
-        for task in exposed.into_iter().flatten() {
-            if let Some(inbox) = self.inboxes.get(task.idx()) {
-                inbox.lose_all(failure.clone());
-            }
-        }
+        self.lose_all(peer, fence, false);
+    }
+
+    fn peer_moved(&self, peer: WorkerIdx, fence: Fence) {
+        self.lose_all(peer, fence, true);
     }
 
     fn superseded(&self, by: Fence) {

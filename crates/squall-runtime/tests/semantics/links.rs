@@ -306,6 +306,69 @@ fn trees_that_never_leave_their_worker_outlive_another() {
     assert!(log.failed().is_empty(), "{:?}", log.failed());
 }
 
+/// The numbers that have failed as lost with an ended worker, since the last call.
+fn lost_since(log: &Log, n_before: &mut usize) -> Vec<u64> {
+    let failed = log.failed().split_off(*n_before);
+    *n_before += failed.len();
+    let lost = |(id, why): &(u64, Failure)| {
+        assert_eq!(why.reason, FailureReason::Lost, "{why}");
+        assert!(why.text.contains("has ended"), "{why}");
+        *id
+    };
+    let mut lost: Vec<u64> = failed.iter().map(lost).collect();
+    lost.sort_unstable();
+    lost
+}
+
+#[test]
+fn what_others_may_have_sent_to_a_worker_that_was_moved_fails_before_its_time() {
+    let numbers = |log: &Log, workers: &[u32]| {
+        let mut bench = Bench::new();
+        bench.topology.settings().max_spout_pending = 5;
+        let of_spout = log.clone();
+        bench.spout("in", 1, move || Numbers::new(&of_spout, 20));
+        let pass = || FnBolt::new(|input, out, _| Ok(out.emit(input.values())?));
+        bench.bolt("pass", pass).global("in");
+        bench
+            .bolt("sink", || FnBolt::new(|_, _, _| Ok(())))
+            .global("pass");
+        let mut part = Cluster::new(bench, workers).part(0, 1);
+        part.activate();
+        part.run_until_idle();
+        part
+    };
+    let sink = WorkerIdx(2);
+
+    let log = Log::default();
+    let (mut part, mut n_before) = (numbers(&log, &[0, 1, 2]), 0);
+    let events = part.ports().unwrap().events.clone();
+    events.peer_moved(sink, Fence::default());
+    part.advance(Duration::from_millis(1));
+    assert_eq!(lost_since(&log, &mut n_before), ids(0..5));
+    // The next ones went out by then, and worker 1 may not have heard of it.
+    part.advance(Duration::from_millis(3900));
+    assert_eq!(lost_since(&log, &mut n_before), ids(0..0));
+    part.advance(Duration::from_millis(200));
+    assert_eq!(lost_since(&log, &mut n_before), ids(5..10));
+    part.advance(Duration::from_secs(20));
+    assert_eq!(lost_since(&log, &mut n_before), ids(0..0));
+
+    // A copy that was started again in its place had no successor yet when it ended; and what only this
+    // worker sends, it knows.
+    for (workers, moved) in [([0, 1, 2], false), ([0, 0, 2], true)] {
+        let log = Log::default();
+        let (mut part, mut n_before) = (numbers(&log, &workers), 0);
+        let events = part.ports().unwrap().events.clone();
+        if moved {
+            events.peer_moved(sink, Fence::default());
+        } else {
+            events.peer_ended(sink, Fence::default());
+        }
+        part.advance(Duration::from_secs(20));
+        assert_eq!(lost_since(&log, &mut n_before), ids(0..5));
+    }
+}
+
 #[test]
 fn what_waits_in_a_part_that_is_stopped_fails_wherever_its_owner_is() {
     let log = Log::default();

@@ -163,7 +163,7 @@ impl Links {
         };
         linked.peer.end.cancel();
         let ended = linked.peer.fence().newest();
-        self.link.ports.events.peer_ended(worker, ended);
+        self.link.ports.events.peer_moved(worker, ended);
     }
 
     fn link_with(&self, peer: &Peer, target: Target, fence: PeerFence) {

@@ -72,14 +72,20 @@ impl PeerState {
     }
 
     fn raise(&self, events: &dyn LinkEvents, raise: impl FnOnce(&mut PeerFence) -> Seen) -> Seen {
-        let mut seen = Seen::Same;
+        let (mut seen, mut epoch) = (Seen::Same, 0);
         self.fence.send_if_modified(|known| {
             seen = raise(known);
+            epoch = known.newest().placement_epoch;
             matches!(seen, Seen::Newer { .. })
         });
         if let Seen::Newer { ended: Some(ended) } = seen {
             tracing::info!(worker_id = %self.worker, epoch = ended.placement_epoch, incarnation = ended.incarnation, "incarnation of a peer has ended");
-            events.peer_ended(self.worker, ended);
+            // Within an epoch a supervisor starts a copy only when it knows that the one before is gone.
+            if ended.placement_epoch < epoch {
+                events.peer_moved(self.worker, ended);
+            } else {
+                events.peer_ended(self.worker, ended);
+            }
         }
         seen
     }

@@ -133,7 +133,10 @@ pub(crate) struct FakeEvents {
     pub(crate) n_lost: AtomicUsize,
     pub(crate) n_waits: AtomicUsize,
     pub(crate) lost: Mutex<Vec<(RootId, Failure)>>,
+    /// Incarnations that have ended,
     pub(crate) ended: Mutex<Vec<(WorkerIdx, Fence)>>,
+    /// and those of them that were moved.
+    pub(crate) moved: Mutex<Vec<(WorkerIdx, Fence)>>,
     pub(crate) superseded: Mutex<Vec<Fence>>,
 }
 
@@ -159,6 +162,11 @@ impl LinkEvents for FakeEvents {
 
     fn peer_ended(&self, peer: WorkerIdx, fence: Fence) {
         self.ended.lock().unwrap().push((peer, fence));
+    }
+
+    fn peer_moved(&self, peer: WorkerIdx, fence: Fence) {
+        self.moved.lock().unwrap().push((peer, fence));
+        self.peer_ended(peer, fence);
     }
 
     fn superseded(&self, by: Fence) {

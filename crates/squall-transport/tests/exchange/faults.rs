@@ -131,6 +131,10 @@ async fn a_peer_that_starts_anew_is_told_from_the_one_before() {
         *source.events.ended.lock().unwrap() == [(WorkerIdx(1), old)]
     })
     .await;
+    assert!(
+        source.events.moved.lock().unwrap().is_empty(),
+        "one copy follows the other"
+    );
     // What had been queued at the old one is lost with it, which only the owner can know.
     spout.lose_all();
     until("all is acked", || {
@@ -213,6 +217,7 @@ async fn a_peer_that_moves_is_followed() {
         *source.events.ended.lock().unwrap() == ended
     })
     .await;
+    assert_eq!(*source.events.moved.lock().unwrap(), ended);
     until("all is acked", || {
         spout.read(&moved, usize::MAX);
         spout.turn(&source)
@@ -238,7 +243,7 @@ async fn a_link_that_ends_gives_up_what_is_under_way() {
     .await;
     source.links.set_peers(&[]);
     assert_eq!(
-        *source.events.ended.lock().unwrap(),
+        *source.events.moved.lock().unwrap(),
         [(WorkerIdx(1), sink.fence)]
     );
     until("it is given up", || {
