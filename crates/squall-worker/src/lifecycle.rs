@@ -41,6 +41,8 @@ pub(crate) struct Lifecycle {
     all_ready: bool,
     stage: Stage,
     sight: Sight,
+    /// When it was first seen that the tasks had ended.
+    tasks_ended_at: Option<Moment>,
     /// What the supervisor was told last.
     told: Option<Standing>,
     look_at: Moment,
@@ -80,6 +82,7 @@ impl Lifecycle {
             all_ready: false,
             stage: Stage::Waiting,
             sight: Sight::default(),
+            tasks_ended_at: None,
             told: None,
             look_at: now,
             report_at: now,
@@ -98,6 +101,9 @@ impl Lifecycle {
             Event::Ordered(order) => self.ordered(order, now, &mut effects),
             Event::Refused(refusal) => self.refused(&refusal, &mut effects),
             Event::Looked(sight) => {
+                if sight.outcome.is_some() {
+                    self.tasks_ended_at.get_or_insert(sight.at);
+                }
                 self.sight = sight;
                 looked = true;
             }
@@ -222,8 +228,7 @@ impl Lifecycle {
         match &self.stage {
             Stage::Ended => return,
             Stage::Leaving { since, reason } => {
-                let said_all = self.sight.outcome.is_some() && self.sight.links_idle;
-                if said_all || now.since(*since) >= self.limits.leave_within {
+                if self.has_said_all() || now.since(*since) >= self.limits.leave_within {
                     let reason = reason.clone();
                     self.end(reason, effects);
                 }
@@ -308,6 +313,13 @@ impl Lifecycle {
         let settled = self.sight.at.since(since) >= self.limits.quick_look;
         let is_done = self.sight.spouts_ended && self.sight.n_pending == 0;
         self.sight.outcome == Some(Ok(())) || (settled && is_done)
+    }
+
+    /// Tells whether what the tasks said last has gone out, by a look that was taken after the one that found
+    /// them ended: before that, the links may not have been told.
+    fn has_said_all(&self) -> bool {
+        let settled = |ended_at| self.sight.at.since(ended_at) >= self.limits.quick_look;
+        self.tasks_ended_at.is_some_and(settled) && self.sight.links_idle
     }
 
     /// Says which task the assignment gives to another worker than this one believes.

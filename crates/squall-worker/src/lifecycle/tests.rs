@@ -358,6 +358,25 @@ fn sigterm_ends_a_worker_without_anything_pending_at_once_and_a_second_one_any()
 }
 
 #[test]
+fn idle_links_count_only_when_they_were_seen_after_the_tasks_end() {
+    let mut life = Life::spouting();
+    // There was nothing to say so far.
+    life.sight.links_idle = true;
+    life.step(Event::Told);
+    let (others, _) = life.look_for(2 * QUICK);
+    assert_eq!(others, [Effect::Force]);
+    life.sight.outcome = Some(Ok(()));
+    assert_eq!(
+        life.look(),
+        [],
+        "what they have said may not be with the links"
+    );
+    // It was, and has arrived.
+    let (others, _) = life.look_for(QUICK);
+    assert_eq!(others, [Effect::End(ExitReason::Drained)]);
+}
+
+#[test]
 fn last_words_have_a_little_time() {
     let mut life = Life::spouting();
     life.step(Event::Told);
