@@ -30,13 +30,14 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Reads a status. What nimbus refuses it has not done.
+    /// Reads a status. What nimbus refuses it has not done, but for what it couldn't wait for: that may be done.
     pub(super) fn of(status: &Status) -> Self {
         let is_said = status.metadata().contains_key(REFUSAL_KEY);
         let refusal = Refusal::from(status);
         let why = refusal.message.to_string();
         match refusal.code {
             _ if !is_said => Self::Unknown { why },
+            RefusalCode::Unavailable => Self::Unknown { why },
             RefusalCode::StaleFence => Self::Superseded(newest_fence(&refusal)),
             RefusalCode::BadField | RefusalCode::TooLarge => Self::Invalid { why },
             _ => {
@@ -83,9 +84,11 @@ mod tests {
             matches!(full, Failure::NotDone { leader: None, .. }),
             "{full:?}"
         );
+        let slow = "the store doesn't answer; what was asked may be done";
         for status in [
             Status::unavailable("broken pipe"),
             Status::deadline_exceeded("5 s"),
+            Refusal::unavailable(slow).into(),
         ] {
             let broke = Failure::of(&status);
             assert!(matches!(broke, Failure::Unknown { .. }), "{broke:?}");

@@ -160,6 +160,21 @@ async fn a_commit_whose_answer_is_lost_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_commit_that_nimbus_could_not_wait_for_is_not_sent_again() {
+    let (nimbus, address) = (FakeNimbus::default(), free_address());
+    let _serving = nimbus.serve(&address);
+    let Place { store, .. } = place(vec![address]);
+    // It was in the queue, and may be done yet.
+    nimbus.play(Trick::Refuse(Refusal::unavailable("nimbus is stopping")));
+    let unknown = store
+        .commit(FENCE, vec![write("a", None, "x")])
+        .await
+        .unwrap_err();
+    assert!(matches!(unknown, StoreError::Unavailable(_)), "{unknown}");
+    assert_eq!(nimbus.kept.lock().unwrap().requests, [0usize; 0]);
+}
+
+#[tokio::test]
 async fn what_is_refused_for_now_is_tried_again() {
     let (nimbus, address) = (FakeNimbus::default(), free_address());
     let _serving = nimbus.serve(&address);
