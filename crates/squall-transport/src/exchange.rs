@@ -6,6 +6,7 @@
 //! (`exchange/incoming.rs`). They are woken by the runtime's threads, and never block.
 
 mod backoff;
+mod ends;
 mod hello;
 mod incoming;
 mod links;

@@ -14,6 +14,7 @@ use squall_proto::wire::exchange_server::ExchangeServer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::ends::Ends;
 use super::outgoing::Outgoing;
 use super::peer::{PeerState, Target};
 use super::service::ExchangeService;
@@ -39,6 +40,8 @@ pub(crate) struct LinkContext {
     pub(crate) tasks: TaskTracker,
     shutdown: CancellationToken,
     n_refused: AtomicU64,
+    /// What further links have to repeat.
+    pub(crate) ends: Ends,
 }
 
 struct Linked {
@@ -75,6 +78,7 @@ impl Links {
             tasks: TaskTracker::new(),
             shutdown: shutdown.child_token(),
             n_refused: AtomicU64::new(0),
+            ends: Ends::default(),
         };
         Self {
             link: Arc::new(link),
@@ -186,7 +190,10 @@ impl Links {
         let edges: Vec<EdgeId> = outlets.iter().map(|(edge, _)| *edge).collect();
         let inlets: Vec<EdgeId> = link.ports.inlets.iter().map(|(edge, _)| *edge).collect();
         let schemas = &config.schemas;
-        let sender = DataSender::new(&edges, schemas.clone(), config.max_tuple_bytes);
+        let mut sender = DataSender::new(&edges, schemas.clone(), config.max_tuple_bytes);
+        for (edge_idx, edge) in edges.iter().enumerate() {
+            sender.repeat_ends(edge_idx, link.ends.of(*edge));
+        }
         let receiver = DataReceiver::new(
             &inlets,
             schemas.clone(),
@@ -200,7 +207,6 @@ impl Links {
             peer: state.clone(),
         };
         link.peers.insert(peer.worker, linked);
-        let outlets = outlets.into_iter().map(|(_, outlet)| outlet).collect();
         let outgoing = Outgoing::new(link.clone(), state, sender, outlets, ack_outlets);
         link.tasks.spawn(outgoing.run());
     }

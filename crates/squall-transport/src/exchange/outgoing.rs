@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use squall_core::engine::{AckOutlet, Contribution, Outlet, RootId};
+use squall_core::engine::{AckOutlet, Contribution, EdgeId, Outlet, RootId};
 use squall_core::{Failure, FailureReason, Fence, TaskId};
 use squall_proto::{AckReply, DataReply, FieldError, LinkMessage, wire};
 use thiserror::Error;
@@ -27,7 +27,7 @@ pub(crate) struct Outgoing {
     peer: Arc<PeerState>,
     target: watch::Receiver<Target>,
     data: DataSender,
-    outlets: Vec<Arc<dyn Outlet>>,
+    outlets: Vec<(EdgeId, Arc<dyn Outlet>)>,
     filled: Queues,
     acks: AckSender,
     ack_outlets: Vec<(TaskId, Arc<dyn AckOutlet>)>,
@@ -94,7 +94,7 @@ impl Outgoing {
         link: Arc<LinkContext>,
         peer: Arc<PeerState>,
         data: DataSender,
-        outlets: Vec<Arc<dyn Outlet>>,
+        outlets: Vec<(EdgeId, Arc<dyn Outlet>)>,
         ack_outlets: Vec<(TaskId, Arc<dyn AckOutlet>)>,
     ) -> Self {
         let config = &link.config;
@@ -103,7 +103,7 @@ impl Outgoing {
         let mut touch = interval_at(Instant::now() + config.touch_every, config.touch_every);
         touch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (filled, said) = (Queues::new(outlets.len()), Queues::new(ack_outlets.len()));
-        for (idx, outlet) in outlets.iter().enumerate() {
+        for (idx, (_, outlet)) in outlets.iter().enumerate() {
             outlet.set_waker(filled.bells.waker(idx));
         }
         for (idx, (_, outlet)) in ack_outlets.iter().enumerate() {
@@ -241,11 +241,14 @@ impl Outgoing {
 
     fn next_data(&mut self) -> Option<wire::DataFrame> {
         let mut payload = Vec::with_capacity(self.payload_bytes);
-        let outlets = &self.outlets;
+        let (outlets, ends) = (&self.outlets, &self.link.ends);
         let number = self.data.next_frame(
             self.link.ports.clock.now(),
             &mut payload,
-            |edge_idx| outlets.get(edge_idx)?.take(),
+            |edge_idx| {
+                let (edge, outlet) = outlets.get(edge_idx)?;
+                outlet.take().inspect(|item| ends.note(*edge, item))
+            },
             &mut self.undeliverable,
         )?;
         // The next one is likely to be as large.

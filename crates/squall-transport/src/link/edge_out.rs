@@ -337,6 +337,11 @@ impl EdgeOut {
         self.n_confirmed = 0;
     }
 
+    /// Takes note of tasks whose end each incarnation of the reader's worker has to hear of.
+    pub(crate) fn note_ended(&mut self, ended: impl IntoIterator<Item = TaskId>) {
+        self.ended.extend(ended);
+    }
+
     /// Prepares for an incarnation of the reader's worker that has heard of nothing yet.
     pub(crate) fn repeat_marks(&mut self) {
         for Mark::End(task) in self.marks.drain(..) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use squall_core::engine::{EdgeId, Item, RootId};
-use squall_core::{Fence, Moment};
+use squall_core::{Fence, Moment, TaskId};
 
 use super::edge_out::{EdgeOut, Filled, Filling, Undeliverable};
 use super::error::LinkError;
@@ -62,11 +62,19 @@ impl DataSender {
         }
     }
 
+    /// Has the ends of these tasks said on an edge: a former link has taken the marks off its outlet. To be called
+    /// before the first stream.
+    pub fn repeat_ends(&mut self, edge_idx: usize, ended: impl IntoIterator<Item = TaskId>) {
+        if let Some(edge) = self.edges.get_mut(edge_idx) {
+            edge.note_ended(ended);
+        }
+    }
+
     /// Begins a stream to the incarnation `peer`, which gives each edge `window` bytes. A stream that was
     /// open must have been closed.
     pub fn open(&mut self, peer: Fence, window: usize) {
         debug_assert!(self.window.is_none(), "close comes before open");
-        let anew = self.peer.replace(peer).is_some_and(|before| before != peer);
+        let anew = self.peer.replace(peer) != Some(peer);
         self.window = Some(window);
         self.next_frame = 1;
         for edge_idx in 0..self.edges.len() {

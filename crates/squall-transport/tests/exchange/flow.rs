@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use squall_core::engine::{Batch, Delivery, Item, Mark, RootId, Roots, Run};
-use squall_core::{FailureReason, Moment, Value};
+use squall_core::{FailureReason, Fence, Moment, Value};
 
 use crate::spout::Spout;
 use crate::world::{SPOUT, Setup, WINDOW, link, schemas, until};
@@ -139,6 +139,35 @@ async fn an_end_arrives_behind_the_rows_before_it() {
     until("the end has arrived", || sink.inlets[1].queue.len() == 4).await;
     let items: Vec<Item> = std::iter::from_fn(|| sink.inlets[1].take()).collect();
     assert!(matches!(items[3], Item::Mark(Mark::End(SPOUT))));
+}
+
+#[tokio::test]
+async fn an_end_is_said_again_to_a_worker_that_had_no_place_for_a_while() {
+    let (source, sink) = (
+        Setup::new(0, 1).start().await,
+        Setup::new(1, 1).start().await,
+    );
+    link(&source, &sink).await;
+    source.outlets[1].push(Item::Mark(Mark::End(SPOUT)));
+    until("the end has arrived", || sink.inlets[1].queue.len() == 1).await;
+    source.links.set_peers(&[]);
+    let placed = Setup {
+        fence: Fence {
+            placement_epoch: 2,
+            incarnation: 1,
+        },
+        ..Setup::new(1, 1)
+    };
+    let placed = placed.start().await;
+    link(&source, &placed).await;
+    until("the end has arrived", || placed.inlets[1].queue.len() == 1).await;
+    let item = placed.inlets[1].take();
+    assert!(matches!(item, Some(Item::Mark(Mark::End(SPOUT)))));
+    assert_eq!(
+        placed.inlets[0].queue.len(),
+        0,
+        "of the other edge nothing was said"
+    );
 }
 
 #[tokio::test]
