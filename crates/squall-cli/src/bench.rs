@@ -1,36 +1,60 @@
 //! `bench`: how fast ordinary topologies run, through the same path as `run`.
 //!
 //! Each case runs twice, acked and unacked, and each time first at full speed for throughput, then at a
-//! fixed rate for latency. What is lost is found by arithmetic: the source says how many records it
+//! fixed rate for latency. Over several processes there is one case, acked, on a cluster of its own. What is lost is found by arithmetic: the source says how many records it
 //! emitted, the sink how many came.
 
 mod board;
 mod case;
+mod cluster;
+mod figures;
+mod host;
+mod latencies;
 mod measure;
+mod noise;
+mod processes;
 mod report;
 mod sink;
 mod source;
+mod stopwatch;
 mod words;
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use squall::{Program, Result, console};
 
+use squall_core::Registry;
+
+use board::Board;
 use case::Case;
-use report::Report;
+use report::{Measured, Report};
+
+/// Before figures are taken.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// The most processes: as many as a supervisor has slots.
+const MAX_PROCESSES: u32 = 64;
 
 /// Measure throughput, CPU time and latency of small topologies on this machine
 ///
 /// `pass-through` sends numbers from a source over a bolt to a sink, all on one thread;
 /// `pass-through-hop` has the source on a thread of its own; `word-count` splits ten fixed sentences of
 /// eight words and counts by word. Build with `--release`, and leave the machine alone meanwhile.
+///
+/// With `--processes`, `word-count` runs acked over as many workers of a small cluster on this machine: each word
+/// goes to the worker that counts it. Latency is then that of whole sentences, from due to acked, and beside it
+/// stands how late the idle machine wakes a thread.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
     /// Run this case alone
     #[arg(long = "case", value_name = "NAME", value_enum)]
     case: Option<Case>,
+    /// Spread word-count over this many workers
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, value_parser = processes)]
+    processes: NonZeroU32,
     /// How long each measurement takes, in seconds, after a second of warm-up
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
@@ -50,16 +74,11 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         console::say("this is a debug build: its figures say nothing about a release build");
     }
-    let cases = args
-        .case
-        .map_or_else(|| Case::value_variants().to_vec(), |case| vec![case]);
     let mut report = Report::default();
-    for case in cases {
-        for acked in [true, false] {
-            let kind = if acked { "acked" } else { "unacked" };
-            console::say(format_args!("{} {kind} …", case.name()));
-            report.push(measure::measure(case, acked, args.seconds, program)?);
-        }
+    if args.processes.get() > 1 {
+        report.push(spread(args, program)?);
+    } else {
+        in_one_process(args, program, &mut report)?;
     }
     match args.output {
         Format::Table => console::data(&report),
@@ -70,4 +89,39 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Registers what a bench's workers run. Their registry has it, others have not: it is of no use to anybody.
+pub(crate) fn components(registry: &mut Registry) {
+    case::register(registry, &Board::shared());
+}
+
+fn spread(args: &BenchArgs, program: &Program) -> Result<Measured> {
+    let (case, n) = (args.case.unwrap_or(Case::WordCount), args.processes);
+    if case != Case::WordCount {
+        let name = case.name();
+        return Err(format!("`{name}` has one process; `--case word-count` has several").into());
+    }
+    console::say(format_args!("{} over {n} processes, acked …", case.name()));
+    processes::measure(case, n, args.seconds, program)
+}
+
+fn in_one_process(args: &BenchArgs, program: &Program, report: &mut Report) -> Result<()> {
+    let cases = args
+        .case
+        .map_or_else(|| Case::value_variants().to_vec(), |case| vec![case]);
+    for case in cases {
+        for acked in [true, false] {
+            let kind = if acked { "acked" } else { "unacked" };
+            console::say(format_args!("{} {kind} …", case.name()));
+            report.push(measure::measure(case, acked, args.seconds, program)?);
+        }
+    }
+    Ok(())
+}
+
+fn processes(text: &str) -> Result<NonZeroU32, String> {
+    let n = text.parse().ok();
+    let n = n.filter(|n: &NonZeroU32| n.get() <= MAX_PROCESSES);
+    n.ok_or_else(|| format!("a number from 1 to {MAX_PROCESSES}"))
 }

@@ -42,9 +42,15 @@ On a cluster:
 Exit status: 0 done, 1 failed, 2 wrong usage or an invalid topology; then nothing was started.";
 
 fn main() -> ExitCode {
-    squall::App::new()
-        .with(squall_kinesis::all)
-        .about("Runs topologies: streams of tuples through spouts and bolts, at least once")
+    let mut app = squall::App::new().with(squall_kinesis::all);
+    // As a supervisor starts it.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|arg| arg == "worker")
+    {
+        app = app.with(bench::components);
+    }
+    app.about("Runs topologies: streams of tuples through spouts and bolts, at least once")
         .examples(EXAMPLES)
         .command("demo", demo::demo)
         .command("bench", bench::bench)

@@ -1,51 +1,149 @@
 //! `squall bench` measures what it says, in the form that scripts read.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
-use std::process::Command;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::park_timeout;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 
-#[test]
-fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
+const FIELDS: [&str; 10] = [
+    "case",
+    "acked",
+    "processes",
+    "parallelism",
+    "source_records_per_s",
+    "cpu_ns_per_hop",
+    "rate_per_s",
+    "p50_us",
+    "p99_us",
+    "lost",
+];
+/// How often something that takes its time is looked at, and how many times.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const MAX_LOOKS: u32 = 2400;
+
+fn bench(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
-    command.args([
-        "bench",
-        "--case",
-        "word-count",
-        "--seconds",
-        "1",
-        "-o",
-        "json",
-    ]);
+    command.args(["bench", "-o", "json"]);
+    command.args(args);
+    command
+}
+
+fn cases(mut command: Command) -> Vec<Json> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let report: Json = serde_json::from_slice(&output.stdout).unwrap();
-    let cases = report["cases"].as_array().unwrap();
+    report["cases"].as_array().unwrap().clone()
+}
+
+fn fields(case: &Json) -> Vec<&str> {
+    let fields = case.as_object().unwrap().keys();
+    fields.map(String::as_str).collect()
+}
+
+fn check_figures(case: &Json) {
+    assert_eq!(case["lost"], 0, "{case}");
+    assert!(case["source_records_per_s"].as_u64() > Some(1000), "{case}");
+    assert!(case["cpu_ns_per_hop"].as_u64() > Some(0), "{case}");
+    assert!(case["p50_us"].as_u64() > Some(0), "{case}");
+    assert!(case["p99_us"].as_u64() >= case["p50_us"].as_u64(), "{case}");
+}
+
+#[test]
+fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
+    let cases = cases(bench(&["--case", "word-count", "--seconds", "1"]));
     let acked: Vec<_> = cases.iter().map(|case| case["acked"].as_bool()).collect();
     assert_eq!(acked, [Some(true), Some(false)]);
-    for case in cases {
-        let fields: Vec<_> = case
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(
-            fields,
-            [
-                "case",
-                "acked",
-                "processes",
-                "parallelism",
-                "source_records_per_s",
-                "cpu_ns_per_hop",
-                "p50_us",
-                "p99_us",
-                "lost"
-            ]
-        );
-        assert_eq!(case["lost"], 0, "{case}");
-        assert!(case["source_records_per_s"].as_u64() > Some(1000), "{case}");
-        assert!(case["p50_us"].as_u64() > Some(0), "{case}");
-        assert!(case["p99_us"].as_u64() >= case["p50_us"].as_u64(), "{case}");
+    for case in &cases {
+        assert_eq!(fields(case), FIELDS);
+        check_figures(case);
     }
+}
+
+#[test]
+fn word_count_over_two_workers_loses_nothing_and_leaves_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = bench(&["--processes", "2", "--seconds", "1"]);
+    command.env("TMPDIR", folder.path());
+    let cases = cases(command);
+    let [case] = cases.as_slice() else {
+        panic!("{cases:?}");
+    };
+    let mut expected = FIELDS.to_vec();
+    expected.insert(9, "idle_p99_us");
+    assert_eq!(fields(case), expected);
+    assert_eq!(
+        (&case["processes"], &case["acked"]),
+        (&2.into(), &true.into())
+    );
+    assert!(case["idle_p99_us"].as_u64() > Some(0), "{case}");
+    check_figures(case);
+    assert_eq!(workers_in(folder.path()), Vec::<u32>::new());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn workers_end_with_a_bench_that_is_broken_off_and_with_one_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in [Signal::INT, Signal::KILL] {
+        let mut bench = start_workers(folder.path());
+        let pid = Pid::from_child(&bench);
+        kill_process(pid, signal).unwrap();
+        let status = bench.wait().unwrap();
+        assert!(!status.success(), "{status}");
+        until("no worker is left", || workers_in(folder.path()).is_empty());
+    }
+}
+
+/// Starts a bench and waits until both of its workers are there.
+fn start_workers(folder: &Path) -> Child {
+    let mut command = bench(&["--processes", "2", "--seconds", "600"]);
+    command.env("TMPDIR", folder);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut bench = command.spawn().unwrap();
+    until("both workers run", || {
+        let ended = bench.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended by itself: {ended:?}");
+        workers_in(folder).len() == 2
+    });
+    bench
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..MAX_LOOKS {
+        if holds() {
+            return;
+        }
+        park_timeout(LOOK_EVERY);
+    }
+    panic!("never came: {what}");
+}
+
+/// Finds the workers whose launch files are in a folder.
+fn workers_in(folder: &Path) -> Vec<u32> {
+    let mut workers = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap() {
+        let name = entry.unwrap().file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // It may be gone meanwhile. The dead have no arguments.
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut args = line.split(|byte| *byte == 0).skip(1);
+        let is_worker = args.next() == Some(b"worker") && args.next() == Some(b"--launch");
+        let folder = folder.as_os_str().as_bytes();
+        if is_worker && args.next().is_some_and(|file| file.starts_with(folder)) {
+            workers.push(pid);
+        }
+    }
+    workers
 }

@@ -1,58 +1,105 @@
-//! Where the tasks of a bench write their figures when they end, and latencies while they run.
+//! Where the tasks of a bench leave their figures when they end.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use hdrhistogram::Histogram;
+use squall::Result;
+use tracing::error;
 
-use squall::{Moment, Str};
+use super::figures::Figures;
+use super::host::Host;
 
-/// The longest latency that is told apart from longer ones, in microseconds.
-const MAX_US: u64 = 60_000_000;
+/// What the names of files with figures end with.
+const SUFFIX: &str = ".json";
 
 /// The figures of one run; clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Board(Arc<Mutex<Figures>>);
-
-#[derive(Debug)]
-pub(super) struct Figures {
-    /// Records that the sources emitted, by source task.
-    pub(super) emitted: HashMap<usize, u64>,
-    /// Tuples that came to the sinks.
-    pub(super) n_sunk: u64,
-    /// The last count of each word that came to a sink.
-    pub(super) counts: HashMap<Str, i64>,
-    /// From due to done, in microseconds.
-    latency_us: Histogram<u64>,
+pub(super) enum Board {
+    /// All tasks are in this process.
+    Shared(Arc<Mutex<Figures>>),
+    /// They are in several: each leaves a file in this folder.
+    Folder(PathBuf),
 }
 
 impl Board {
-    pub(super) fn new() -> squall::Result<Self> {
-        let figures = Figures {
-            emitted: HashMap::new(),
-            n_sunk: 0,
-            counts: HashMap::new(),
-            latency_us: Histogram::new_with_max(MAX_US, 3)?,
-        };
-        Ok(Self(Arc::new(Mutex::new(figures))))
+    /// Makes an empty one for the tasks of this process.
+    pub(super) fn shared() -> Self {
+        Self::Shared(Arc::default())
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Figures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the one of a bench that is another process, or else this one.
+    pub(super) fn or_of(&self, host: Option<&Host>) -> Self {
+        host.map_or_else(|| self.clone(), |host| Self::Folder(host.folder.clone()))
+    }
+
+    /// Leaves a task's figures: the last that it does. Where they can't be written they count as lost.
+    pub(super) fn leave(&self, figures: Figures) {
+        match self {
+            Self::Shared(all) => all
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .absorb(figures),
+            Self::Folder(folder) => {
+                if let Err(error) = write(folder, &figures) {
+                    error!(%error, folder = %folder.display(), "the figures of a task can't be written");
+                }
+            }
+        }
+    }
+
+    /// Takes what all tasks have left, once they have ended.
+    ///
+    /// # Errors
+    /// A file that can't be read, or has no figures.
+    pub(super) fn take(&self) -> Result<Figures> {
+        match self {
+            Self::Shared(all) => {
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(std::mem::take(&mut *all))
+            }
+            Self::Folder(folder) => read_all(folder),
+        }
     }
 }
 
-impl Figures {
-    /// Notes that a record that was due at `due` is done at `now`.
-    pub(super) fn note_latency(&mut self, due: Moment, now: Moment) {
-        let waited: Duration = now.since(due);
-        let us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-        self.latency_us.saturating_record(us);
-    }
+fn write(folder: &Path, figures: &Figures) -> Result<()> {
+    let file = tempfile::Builder::new()
+        .suffix(SUFFIX)
+        .tempfile_in(folder)?;
+    serde_json::to_writer(file.as_file(), figures)?;
+    file.keep()?;
+    Ok(())
+}
 
-    /// Returns the latency below which this share of the records stayed, in microseconds.
-    pub(super) fn latency_us(&self, quantile: f64) -> u64 {
-        self.latency_us.value_at_quantile(quantile)
+fn read_all(folder: &Path) -> Result<Figures> {
+    let mut all = Figures::default();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(SUFFIX) {
+            all.absorb(serde_json::from_slice(&std::fs::read(path)?)?);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tasks_leave_is_put_together_wherever_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        for board in [Board::shared(), Board::Folder(folder.path().to_owned())] {
+            for idx in 0..3 {
+                let figures = Figures {
+                    emitted: [(idx, 1)].into(),
+                    n_sunk: 8,
+                    ..Figures::default()
+                };
+                board.clone().leave(figures);
+            }
+            let all = board.take().unwrap();
+            assert_eq!((all.emitted.len(), all.n_sunk), (3, 24));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -9,7 +10,8 @@ use squall::{Result, TopologyBuilder, TopologySpec};
 use squall_core::Registry;
 
 use super::board::Board;
-use super::sink::Sink;
+use super::host::Host;
+use super::sink::{Sink, SinkConfig};
 use super::source::{Source, SourceConfig};
 use super::words::{Count, Pass, SENTENCES, Split, WORDS_PER_SENTENCE};
 
@@ -25,11 +27,19 @@ pub(super) enum Case {
 }
 
 /// How a case is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mode {
     pub(super) acked: bool,
     /// All sources together, in records; `None` is full speed.
     pub(super) rate_per_sec: Option<u64>,
+    /// Before figures are taken.
+    pub(super) warm_up: Duration,
+    /// While they are.
+    pub(super) span: Duration,
+    /// How many processes its tasks are spread over.
+    pub(super) processes: u32,
+    /// Where they leave their figures, if these aren't the bench's own.
+    pub(super) host: Option<Host>,
 }
 
 impl Case {
@@ -41,12 +51,14 @@ impl Case {
         }
     }
 
-    /// Returns how many tasks each component has.
-    pub(super) fn parallelism(self) -> u32 {
+    /// Returns how many tasks each component has, spread over so many processes.
+    pub(super) fn parallelism(self, processes: u32) -> u32 {
         match self {
             Self::PassThrough | Self::PassThroughHop => 1,
             Self::WordCount => {
-                available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+                let n_cores = available_parallelism().map_or(Ok(1), |n| u32::try_from(n.get()));
+                // As many in each process.
+                n_cores.unwrap_or(1).next_multiple_of(processes)
             }
         }
     }
@@ -68,8 +80,9 @@ impl Case {
     }
 
     /// Declares the topology.
-    pub(super) fn topology(self, mode: Mode) -> Result<TopologySpec> {
-        let n = self.parallelism();
+    pub(super) fn topology(self, mode: &Mode) -> Result<TopologySpec> {
+        let n = self.parallelism(mode.processes);
+        let sink = SinkConfig::new(mode);
         let mut t = TopologyBuilder::new(self.name());
         let source = t
             .spout("source", "bench-source", SourceConfig::new(self, mode))?
@@ -80,7 +93,7 @@ impl Case {
         match self {
             Self::PassThrough | Self::PassThroughHop => {
                 t.bolt("pass", "bench-pass", ())?.shuffle("source");
-                t.bolt("sink", "bench-sink", ())?.shuffle("pass");
+                t.bolt("sink", "bench-sink", sink)?.shuffle("pass");
             }
             Self::WordCount => {
                 t.bolt("split", "bench-split", ())?
@@ -89,7 +102,7 @@ impl Case {
                 t.bolt("count", "bench-count", ())?
                     .parallelism(n)
                     .fields("split", ["word"]);
-                t.bolt("sink", "bench-sink", ())?
+                t.bolt("sink", "bench-sink", sink)?
                     .parallelism(n)
                     .local_or_shuffle("count");
             }
@@ -98,19 +111,28 @@ impl Case {
     }
 }
 
-/// Registers the components of the cases; they write to `board`.
+/// Returns the components of the cases alone; they leave their figures on `board`.
 pub(super) fn registry(board: &Board) -> Arc<Registry> {
     let mut registry = Registry::new();
+    register(&mut registry, board);
+    Arc::new(registry)
+}
+
+/// Registers the components of the cases. Those that have no host leave their figures on `board`.
+pub(super) fn register(registry: &mut Registry, board: &Board) {
     let (sources, sinks) = (board.clone(), board.clone());
     registry
-        .spout("bench-source", move |config| {
-            Ok(Source::new(config, sources.clone()))
+        .spout("bench-source", move |config: SourceConfig| {
+            let board = sources.or_of(config.host());
+            Ok(Source::new(config, board))
         })
         .bolt("bench-pass", |(): ()| Ok(Pass))
         .bolt("bench-split", |(): ()| Ok(Split))
         .bolt("bench-count", |(): ()| Ok(Count::default()))
-        .bolt("bench-sink", move |(): ()| Ok(Sink::new(sinks.clone())));
-    Arc::new(registry)
+        .bolt("bench-sink", move |config: SinkConfig| {
+            let board = sinks.or_of(config.host());
+            Ok(Sink::new(config, board))
+        });
 }
 
 /// Returns how often each word comes among the first `n_records` sentences of a source.

@@ -4,61 +4,62 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use squall::local::{self, Local, Totals};
 use squall::{Program, Result};
 use squall_plan::Declared;
 use squall_runtime::Options;
 use squall_store::MemoryStore;
 
-use super::board::{Board, Figures};
+use super::WARM_UP;
+use super::board::Board;
 use super::case::{Case, Mode, add_words, registry};
+use super::figures::Figures;
 use super::report::Measured;
+use super::stopwatch::cpu_time;
 
-/// Before figures are taken.
-const WARM_UP: Duration = Duration::from_secs(1);
 /// The rate at which latency is measured.
 const RATE_PER_SEC: u64 = 10_000;
 
 /// What one run showed.
-struct Run {
-    records_per_sec: u64,
-    cpu_ns_per_record: u64,
-    p50_us: u64,
-    p99_us: u64,
-    lost: u64,
+pub(super) struct Run {
+    pub(super) records_per_sec: u64,
+    pub(super) cpu_ns_per_record: u64,
+    pub(super) p50_us: u64,
+    pub(super) p99_us: u64,
+    pub(super) lost: u64,
 }
 
 /// Measures a case for `secs` at full speed and for `secs` at a rate.
 pub(super) fn measure(case: Case, acked: bool, secs: u32, program: &Program) -> Result<Measured> {
     let run = |rate_per_sec| {
-        run(
-            case,
-            Mode {
-                acked,
-                rate_per_sec,
-            },
-            secs,
-            program,
-        )
+        let mode = Mode {
+            acked,
+            rate_per_sec,
+            warm_up: WARM_UP,
+            span: Duration::from_secs(u64::from(secs)),
+            processes: 1,
+            host: None,
+        };
+        run(case, &mode, secs, program)
     };
     let (full, paced) = (run(None)?, run(Some(RATE_PER_SEC))?);
     Ok(Measured {
         case: case.name(),
         acked,
         processes: 1,
-        parallelism: case.parallelism(),
+        parallelism: case.parallelism(1),
         source_records_per_s: full.records_per_sec,
         cpu_ns_per_hop: full.cpu_ns_per_record / case.hops(),
+        rate_per_s: RATE_PER_SEC,
         p50_us: paced.p50_us,
         p99_us: paced.p99_us,
+        idle_p99_us: None,
         lost: full.lost + paced.lost,
     })
 }
 
-fn run(case: Case, mode: Mode, secs: u32, program: &Program) -> Result<Run> {
-    let board = Board::new()?;
+fn run(case: Case, mode: &Mode, secs: u32, program: &Program) -> Result<Run> {
+    let board = Board::shared();
     let registry = registry(&board);
     let spec = case.topology(mode)?;
     let checked = squall_plan::check(&spec, &registry)?;
@@ -72,12 +73,11 @@ fn run(case: Case, mode: Mode, secs: u32, program: &Program) -> Result<Run> {
 
     // The middle of the run is measured: not its begin, not its drain.
     let mut marks = Vec::new();
-    let window = Duration::from_secs(u64::from(secs));
     let mut mark = |local: &Local| marks.push(Mark::take(local, mode.acked));
     let mut next = 0;
     let outcome = local.watch(
         WARM_UP,
-        Some(WARM_UP + window + Duration::from_millis(100)),
+        Some(WARM_UP + mode.span + Duration::from_millis(100)),
         |local| {
             if next == 0 || next == secs {
                 mark(local);
@@ -89,12 +89,12 @@ fn run(case: Case, mode: Mode, secs: u32, program: &Program) -> Result<Run> {
     let [first, last] = marks.as_slice() else {
         return Err("the run was too short to be measured")?;
     };
-    let figures = board.lock();
+    let figures = board.take()?;
     Ok(Run {
         records_per_sec: first.rate_until(last),
         cpu_ns_per_record: first.cpu_ns_per_record_until(last),
-        p50_us: figures.latency_us(0.5),
-        p99_us: figures.latency_us(0.99),
+        p50_us: figures.latencies.value_us(0.5),
+        p99_us: figures.latencies.value_us(0.99),
         lost: lost(case, &figures),
     })
 }
@@ -110,11 +110,9 @@ impl Mark {
     fn take(local: &Local, acked: bool) -> Self {
         let snapshot = local.running().snapshot();
         let totals = Totals::of(&snapshot);
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        let secs = Duration::from_secs(u64::try_from(cpu.tv_sec).unwrap_or(0));
         Self {
             uptime: snapshot.uptime,
-            cpu: secs + Duration::from_nanos(u64::try_from(cpu.tv_nsec).unwrap_or(0)),
+            cpu: cpu_time(),
             n_records: if acked { totals.acked } else { totals.emitted },
         }
     }
@@ -133,7 +131,7 @@ impl Mark {
 }
 
 /// Compares what came to the sinks with what follows from the number of records emitted.
-fn lost(case: Case, figures: &Figures) -> u64 {
+pub(super) fn lost(case: Case, figures: &Figures) -> u64 {
     let n_emitted: u64 = figures.emitted.values().sum();
     let missing = (n_emitted * case.sunk()).abs_diff(figures.n_sunk);
     if case != Case::WordCount {

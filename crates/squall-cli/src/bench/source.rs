@@ -7,11 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use squall_core::{
-    Activity, Clock, MessageId, Moment, Outputs, Result, Spout, SpoutEmitter, TaskContext, Value,
+    Activity, Clock, Failure, HumanDuration, MessageId, Moment, Outputs, Result, Spout,
+    SpoutEmitter, TaskContext, Value,
 };
 
 use super::board::Board;
 use super::case::{Case, Mode};
+use super::figures::Figures;
+use super::host::Host;
+use super::stopwatch::Stopwatch;
 use super::words::SENTENCES;
 
 /// What a source emits.
@@ -23,6 +27,12 @@ pub(super) struct SourceConfig {
     acked: bool,
     /// All tasks together; `None` is full speed.
     rate_per_sec: Option<u64>,
+    /// How long after the first record begins what is measured.
+    warm_up: HumanDuration,
+    /// How long throughput is measured.
+    span: HumanDuration,
+    /// The bench, where it is another process.
+    host: Option<Host>,
 }
 
 /// Emits records for as long as the topology is active.
@@ -35,23 +45,36 @@ pub(super) struct Source {
     values: Vec<Value>,
     n_emitted: u64,
     task_idx: usize,
-    open: Option<Open>,
-}
-
-struct Open {
-    clock: Arc<dyn Clock>,
-    began: Moment,
     /// Between two records of this task; zero is full speed.
     period: Duration,
+    clock: Option<Arc<dyn Clock>>,
+    /// Since the first record.
+    begun: Option<Begun>,
+    figures: Figures,
+}
+
+struct Begun {
+    clock: Arc<dyn Clock>,
+    at: Moment,
+    /// The first record whose latency counts.
+    first_measured: u64,
+    stopwatch: Stopwatch,
 }
 
 impl SourceConfig {
-    pub(super) fn new(case: Case, mode: Mode) -> Self {
+    pub(super) fn new(case: Case, mode: &Mode) -> Self {
         Self {
             sentences: case == Case::WordCount,
             acked: mode.acked,
             rate_per_sec: mode.rate_per_sec,
+            warm_up: HumanDuration(mode.warm_up),
+            span: HumanDuration(mode.span),
+            host: mode.host.clone(),
         }
+    }
+
+    pub(super) const fn host(&self) -> Option<&Host> {
+        self.host.as_ref()
     }
 }
 
@@ -71,16 +94,43 @@ impl Source {
             values,
             n_emitted: 0,
             task_idx: 0,
-            open: None,
+            period: Duration::ZERO,
+            clock: None,
+            begun: None,
+            figures: Figures::default(),
+        }
+    }
+
+    /// Begins with the first record: tasks are opened long before their topology is active.
+    fn begin(&self) -> Result<Begun> {
+        let clock = self.clock.clone().ok_or("a source is opened first")?;
+        let at = clock.now();
+        let stopwatch = Stopwatch::new(at + self.config.warm_up.0, self.config.span.0);
+        let n_warm_up = match self.period.as_nanos() {
+            0 => 0,
+            nanos => self.config.warm_up.0.as_nanos() / nanos,
+        };
+        Ok(Begun {
+            clock,
+            at,
+            first_measured: u64::try_from(n_warm_up).unwrap_or(u64::MAX),
+            stopwatch,
+        })
+    }
+
+    fn n_done(&self) -> u64 {
+        if self.config.acked {
+            self.figures.n_acked
+        } else {
+            self.n_emitted
         }
     }
 }
 
-impl Open {
-    fn due(&self, number: u64) -> Moment {
-        let nanos = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX);
-        self.began + Duration::from_nanos(nanos.saturating_mul(number))
-    }
+/// Returns when a record is due.
+fn due(began: Moment, period: Duration, number: u64) -> Moment {
+    let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+    began + Duration::from_nanos(nanos.saturating_mul(number))
 }
 
 impl Spout for Source {
@@ -90,30 +140,36 @@ impl Spout for Source {
 
     fn open(&mut self, ctx: &mut TaskContext) -> Result<()> {
         let n_tasks = u64::try_from(ctx.n_tasks()).unwrap_or(1);
-        let period = self.config.rate_per_sec.map_or(Duration::ZERO, |rate| {
+        self.period = self.config.rate_per_sec.map_or(Duration::ZERO, |rate| {
             Duration::from_nanos(1_000_000_000 * n_tasks / rate.max(1))
         });
         self.task_idx = ctx.task_idx();
-        self.open = Some(Open {
-            clock: ctx.clock().clone(),
-            began: ctx.clock().now(),
-            period,
-        });
+        self.clock = Some(ctx.clock().clone());
         Ok(())
     }
 
     fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
-        let Some(open) = &self.open else {
+        let n_done = self.n_done();
+        if self.begun.is_none() {
+            self.begun = Some(self.begin()?);
+        }
+        let Some(begun) = &mut self.begun else {
             return Ok(Activity::Idle);
         };
         let mut due_ns = 0;
-        if open.period > Duration::ZERO {
-            let (due, now) = (open.due(self.n_emitted), open.clock.now());
+        if self.period > Duration::ZERO {
+            let (due, now) = (
+                due(begun.at, self.period, self.n_emitted),
+                begun.clock.now(),
+            );
             if due > now {
                 return Ok(Activity::IdleFor(due.since(now)));
             }
-            due_ns = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
+            if self.n_emitted >= begun.first_measured {
+                due_ns = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
+            }
         }
+        begun.stopwatch.tick(&*begun.clock, n_done);
         let value_idx = usize::try_from(self.n_emitted).unwrap_or(0) % self.values.len().max(1);
         let value = self.values.get(value_idx).cloned().unwrap_or_default();
         let row = (value, due_ns);
@@ -127,20 +183,25 @@ impl Spout for Source {
     }
 
     fn ack(&mut self, id: MessageId) {
-        if let Some(open) = self
-            .open
-            .as_ref()
-            .filter(|open| open.period > Duration::ZERO)
+        self.figures.n_acked += 1;
+        if self.period > Duration::ZERO
+            && let Some(begun) = &self.begun
+            && id.0 >= begun.first_measured
         {
-            let now = open.clock.now();
-            self.board.lock().note_latency(open.due(id.0), now);
+            let (due, now) = (due(begun.at, self.period, id.0), begun.clock.now());
+            self.figures.note_latency(due, now);
         }
     }
 
+    fn fail(&mut self, _: MessageId, _: &Failure) {
+        self.figures.n_failed += 1;
+    }
+
     fn close(&mut self) {
-        self.board
-            .lock()
-            .emitted
-            .insert(self.task_idx, self.n_emitted);
+        let mut figures = std::mem::take(&mut self.figures);
+        figures.emitted.insert(self.task_idx, self.n_emitted);
+        let stopwatch = self.begun.take().map(|begun| begun.stopwatch);
+        figures.spans = stopwatch.and_then(Stopwatch::read).into_iter().collect();
+        self.board.leave(figures);
     }
 }

@@ -1,0 +1,180 @@
+//! A case over several processes, measured: at full speed, then at a rate.
+//!
+//! The tasks are those of the same case in one process, but spread over the workers of a cluster that lasts as
+//! long as the bench. What they measure comes back in files.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use squall::{Program, Result, console};
+use squall_daemon::shutdown::{Cause, Scope, Shutdown, ShutdownBounds, Signals};
+
+use super::WARM_UP;
+use super::board::Board;
+use super::case::{Case, Mode};
+use super::cluster::Cluster;
+use super::figures::{Figures, Span};
+use super::host::Host;
+use super::measure::{Run, lost};
+use super::noise::ping_pong;
+use super::report::Measured;
+
+/// The rate at which latency is measured.
+const RATE_PER_SEC: u64 = 20_000;
+/// How much longer than what is measured a run takes: not all spouts begin at once.
+const SLACK: Duration = Duration::from_millis(500);
+/// How long the workers have when the bench is broken off.
+const BOUNDS: ShutdownBounds = ShutdownBounds {
+    drain: Duration::from_secs(10),
+    force: Duration::from_secs(2),
+};
+
+/// Measures a case with acks over so many workers, for `secs` at full speed and for `secs` at a rate.
+///
+/// # Errors
+/// The cluster doesn't do what it should, or a signal came. No process is left.
+pub(super) fn measure(
+    case: Case,
+    processes: NonZeroU32,
+    secs: u32,
+    program: &Program,
+) -> Result<Measured> {
+    let idle = ping_pong()?;
+    let folder = tempfile::tempdir()?;
+    let runs = run_cluster(case, processes, secs, (folder.path(), program));
+    let (full, paced) = runs?;
+    Ok(Measured {
+        case: case.name(),
+        acked: true,
+        processes: processes.get(),
+        parallelism: case.parallelism(processes.get()),
+        source_records_per_s: full.records_per_sec,
+        cpu_ns_per_hop: full.cpu_ns_per_record / case.hops(),
+        rate_per_s: RATE_PER_SEC,
+        p50_us: paced.p50_us,
+        p99_us: paced.p99_us,
+        idle_p99_us: Some(idle.value_us(0.99)),
+        lost: full.lost + paced.lost,
+    })
+}
+
+/// Has a cluster run both, in a tree of tasks of its own that a signal ends.
+fn run_cluster(
+    case: Case,
+    processes: NonZeroU32,
+    secs: u32,
+    (folder, program): (&Path, &Program),
+) -> Result<(Run, Run)> {
+    let folder = folder.to_owned();
+    program.tokio().block_on(async move {
+        let signals = Signals::listen()?;
+        let shutdown = Shutdown::new(BOUNDS);
+        let scope = shutdown.scope().clone();
+        let (tell, told) = oneshot::channel();
+        scope.clone().spawn("measure", async move {
+            let measured = tokio::select! {
+                () = scope.draining() => None,
+                runs = runs(case, processes, secs, (&folder, &scope)) => Some(runs),
+            };
+            // Who listens waits for this task.
+            tell.send(measured).unwrap_or_default();
+            scope.end_process("measured");
+        });
+        let ended = shutdown.run(signals).await;
+        if let Ok(Some(runs)) = told.await {
+            return runs;
+        }
+        Err(match ended.cause {
+            Cause::Signal(signal) => format!("broken off by {signal}"),
+            cause => cause.to_string(),
+        }
+        .into())
+    })
+}
+
+async fn runs(
+    case: Case,
+    processes: NonZeroU32,
+    secs: u32,
+    (folder, scope): (&Path, &Scope),
+) -> Result<(Run, Run)> {
+    console::say("  starting the workers …");
+    let mut cluster = Cluster::start(folder, processes, scope).await?;
+    let mut run = async |what: &str, rate_per_sec| {
+        let figures = folder.join(what);
+        std::fs::create_dir(&figures)?;
+        let mode = Mode {
+            acked: true,
+            rate_per_sec,
+            warm_up: WARM_UP,
+            span: Duration::from_secs(u64::from(secs)),
+            processes: processes.get(),
+            host: Some(Host::new(figures.clone())),
+        };
+        let length = mode.warm_up + mode.span + SLACK;
+        cluster.run(&case.topology(&mode)?, length).await?;
+        outcome(case, &mode, &Board::Folder(figures).take()?)
+    };
+    Ok((
+        run("full", None).await?,
+        run("paced", Some(RATE_PER_SEC)).await?,
+    ))
+}
+
+/// Puts together what the workers measured.
+fn outcome(case: Case, mode: &Mode, figures: &Figures) -> Result<Run> {
+    let n_sources = case.parallelism(mode.processes) as usize;
+    if figures.emitted.len() != n_sources {
+        let found = figures.emitted.len();
+        return Err(format!("{found} of {n_sources} sources left figures").into());
+    }
+    if figures.spans.len() != n_sources {
+        Err("the run was too short to be measured")?;
+    }
+    let n_emitted: u64 = figures.emitted.values().sum();
+    // Each that failed or is still pending would be sent again.
+    let unacked = n_emitted - figures.n_acked.min(n_emitted);
+    let rates = figures.spans.iter().map(Span::per_sec);
+    Ok(Run {
+        records_per_sec: rates.sum(),
+        cpu_ns_per_record: cpu_ns_per_record(&figures.spans),
+        p50_us: figures.latencies.value_us(0.5),
+        p99_us: figures.latencies.value_us(0.99),
+        lost: lost(case, figures).max(unacked),
+    })
+}
+
+/// Returns the CPU time of all processes for each record.
+fn cpu_ns_per_record(spans: &[Span]) -> u64 {
+    // Of several sources in a process each has measured the whole process.
+    let by_process: HashMap<u32, &Span> = spans.iter().map(|span| (span.pid, span)).collect();
+    let cpu_nanos: u64 = by_process
+        .values()
+        .map(|span| span.cpu_nanos_per_sec())
+        .sum();
+    let n_records: u64 = spans.iter().map(Span::per_sec).sum();
+    cpu_nanos / n_records.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_add_up_and_sources_of_one_share_its_time() {
+        let span = |pid, n_records| Span {
+            pid,
+            n_records,
+            nanos: 2_000_000_000,
+            cpu_nanos: 3_000_000_000,
+        };
+        let spans = [span(1, 1000), span(1, 3000), span(2, 2000)];
+        // 1.5 s of CPU each second in each process, for 3000 records a second.
+        assert_eq!(cpu_ns_per_record(&spans), 1_000_000);
+        assert_eq!(cpu_ns_per_record(&[]), 0);
+    }
+}
