@@ -12,7 +12,7 @@ mod workspace;
 pub use binary::{program, squall};
 pub use clickstream::{Clickstream, Place, Processed};
 pub use patience::{until, until_asked};
-pub use process::{Process, is_gone, signal};
+pub use process::{Process, is_gone, is_stopped, signal};
 pub use rustix::process::Signal;
 pub use summary::{Count, Summary, check_top};
 pub use workspace::{Dependency, Kind, Metadata, Package, cargo, root, sources, text};

@@ -106,15 +106,21 @@ pub fn signal(pid: u32, signal: Signal) -> Result<()> {
 /// Tells whether a process is gone, or dead and only not yet waited for by who started it.
 #[must_use]
 pub fn is_gone(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return true;
-    };
+    matches!(state_of(pid), None | Some('Z' | 'X'))
+}
+
+/// Tells whether a process stands still, by SIGSTOP.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    state_of(pid) == Some('T')
+}
+
+/// Returns the letter by which the system says how a process is; `None` where there is none.
+fn state_of(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may have anything in it; the state follows it.
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    matches!(state, None | Some('Z' | 'X'))
+    let rest = stat.rsplit(") ").next()?;
+    rest.chars().next()
 }
 
 impl Drop for Process {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -20,6 +21,42 @@ pub(crate) struct Numbers {
     pub(crate) n: u64,
     /// How many are made a second.
     pub(crate) rate_per_sec: u32,
+}
+
+/// How the numbers are spread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// How many tasks make them.
+    pub(crate) n_spouts: u32,
+    /// How many tasks count them, and how many write them down.
+    pub(crate) n_bolts: u32,
+    /// The topology's time-out.
+    pub(crate) message_timeout: Duration,
+    /// How many trees each spout's task has pending at most.
+    pub(crate) max_spout_pending: u64,
+    /// How many rows each spout's task may be ahead of its checkpoint.
+    pub(crate) max_uncheckpointed: u64,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            n_spouts: 1,
+            n_bolts: 2,
+            message_timeout: Duration::from_secs(30),
+            max_spout_pending: 10_000,
+            max_uncheckpointed: 100_000,
+        }
+    }
+}
+
+impl Shape {
+    /// Returns how many numbers may come twice because of one fault: of each of the spout's tasks those that its
+    /// checkpoint doesn't know to be done, or those that were under way.
+    pub(crate) fn max_repeats(&self) -> u64 {
+        let of_each = self.max_uncheckpointed.max(self.max_spout_pending);
+        u64::from(self.n_spouts) * of_each
+    }
 }
 
 /// What was written down.
@@ -40,16 +77,34 @@ struct Line {
 }
 
 impl Numbers {
-    /// Writes the topology.
+    /// Writes the topology: the spout goes on after a restart where it was.
     pub(crate) fn topology(&self, cluster: &Cluster) -> String {
+        self.shaped(cluster, &Shape::default())
+    }
+
+    /// Writes the topology of another shape.
+    pub(crate) fn shaped(&self, cluster: &Cluster, shape: &Shape) -> String {
         let (n, rate, folder) = (self.n, self.rate_per_sec, cluster.folder().display());
+        let Shape {
+            n_spouts, n_bolts, ..
+        } = shape;
+        let (timeout, pending) = (shape.message_timeout.as_secs(), shape.max_spout_pending);
+        let ahead = shape.max_uncheckpointed;
         format!(
             "name: {NAME}
+settings: {{ message_timeout: {timeout}s, max_spout_pending: {pending} }}
 spouts:
-  in: {{ type: generate, config: {{ count: {n}, rate_per_sec: {rate} }} }}
+  in:
+    type: generate
+    parallelism: {n_spouts}
+    config: {{ count: {n}, rate_per_sec: {rate}, resume: true, max_uncheckpointed: {ahead} }}
 bolts:
-  count: {{ type: count, parallelism: 2, inputs: [{{ from: in, grouping: {{ fields: [n] }} }}] }}
-  out: {{ type: jsonl, parallelism: 2, config: {{ path: '{folder}/out-{{task}}.jsonl' }}, inputs: [count] }}
+  count: {{ type: count, parallelism: {n_bolts}, inputs: [{{ from: in, grouping: {{ fields: [n] }} }}] }}
+  out:
+    type: jsonl
+    parallelism: {n_bolts}
+    config: {{ path: '{folder}/out-{{task}}.jsonl' }}
+    inputs: [count]
 "
         )
     }
@@ -71,6 +126,12 @@ bolts:
             }
         }
         Ok(recorded)
+    }
+
+    /// Reads a line of the record; `None` where it is none.
+    pub(crate) fn number(line: &[u8]) -> Option<u64> {
+        let line: Line = serde_json::from_slice(line).ok()?;
+        line.key.parse().ok()
     }
 
     /// Tells whether every number was written down.
