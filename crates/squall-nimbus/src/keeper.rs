@@ -14,6 +14,10 @@ use crate::records::{self, Batch, Broken, changes, desired_from};
 const CLUSTER: &str = "cluster/id";
 /// The most entries of nimbus's own: for each topology three, for each supervisor one, and the counters.
 const MAX_ENTRIES: usize = 20_000;
+/// What is written, and removed again, to find out whether the store takes something new.
+const PROBE: &str = "cluster/probe";
+/// How much of it: more than a few pages, which the store may have left over.
+const PROBE_BYTES: usize = 64 << 10;
 
 /// The store, as nimbus uses it.
 pub(crate) struct Keeper {
@@ -120,8 +124,23 @@ impl Keeper {
     /// # Errors
     /// [`KeepError::NotLeading`]: nothing may be stored ever again.
     pub(crate) async fn keep(&self, old: &Desired, new: &Desired) -> Result<Kept, KeepError> {
+        self.write(changes(old, new)).await
+    }
+
+    /// Finds out whether the store takes something new, by writing a little and removing it.
+    ///
+    /// # Errors
+    /// [`KeepError::NotLeading`]: nothing may be stored ever again.
+    pub(crate) async fn probe(&self) -> Result<Kept, KeepError> {
+        let values = [Some(vec![0; PROBE_BYTES].into()), None];
+        let batches = values.map(|value| vec![(PROBE.to_owned(), value)]);
+        self.write(batches.into()).await
+    }
+
+    /// Writes one batch after the other.
+    async fn write(&self, batches: Vec<Batch>) -> Result<Kept, KeepError> {
         let mut n_stored = 0;
-        for batch in changes(old, new) {
+        for batch in batches {
             let refusal = match self.store.commit(self.txn(batch)).await {
                 Ok(Outcome::Committed { .. }) => {
                     n_stored += 1;

@@ -53,6 +53,8 @@ pub(crate) struct Leader {
     requests: mpsc::Receiver<Request>,
     /// The store may hold something else than `desired`.
     must_read: bool,
+    /// The last commit failed.
+    is_failing: bool,
 }
 
 impl Leader {
@@ -82,6 +84,7 @@ impl Leader {
             snapshot,
             requests,
             must_read: false,
+            is_failing: false,
         };
         leader.health.set_healthy();
         (leader, LeaderHandle::new(sender, seen, clock))
@@ -100,6 +103,7 @@ impl Leader {
                 () = scope.draining() => return Ok(()),
                 _ = ticks.tick() => {
                     drop(self.happen(Event::Tick).await?);
+                    self.recover().await?;
                     let now = self.clock.now();
                     self.metrics.observe(&self.desired, &self.observed, now, &self.limits);
                 }
@@ -196,6 +200,7 @@ impl Leader {
     async fn store(&mut self, next: Desired) -> Result<Result<(), Refusal>, KeepError> {
         let refusal = match self.keeper.keep(&self.desired, &next).await? {
             Kept::Yes => {
+                self.is_failing = false;
                 self.health.set_healthy();
                 self.metrics.commits.inc();
                 self.become_known(next);
@@ -207,10 +212,30 @@ impl Leader {
                 refusal
             }
         };
+        self.is_failing = true;
         self.metrics.failed_commits.inc();
         self.health.set_unhealthy(refusal.message.as_str());
         warn!(error = %refusal.message, "the cluster's state can't be stored");
         Ok(Err(refusal))
+    }
+
+    /// Finds out, after a commit that failed, whether another would not: there may be none for days, and until
+    /// then nimbus would call itself ill.
+    async fn recover(&mut self) -> Result<(), KeepError> {
+        if !self.is_failing || self.must_read {
+            return Ok(());
+        }
+        match self.keeper.probe().await? {
+            Kept::Yes => {
+                self.is_failing = false;
+                self.health.set_healthy();
+                info!("the cluster's state can be stored again");
+            }
+            Kept::No(refusal) | Kept::Perhaps(refusal) => {
+                self.health.set_unhealthy(refusal.message.as_str());
+            }
+        }
+        Ok(())
     }
 
     /// Reads what is stored, if that may be something else than what is known here.

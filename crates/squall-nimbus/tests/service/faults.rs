@@ -8,7 +8,7 @@ use squall_nimbus::{KeepError, Nimbus, NimbusConfig, NimbusError};
 use squall_proto::{Phase, RefusalCode, SupervisorReport};
 use squall_store::cluster::{ClusterError, ClusterStore};
 use tokio::task::yield_now;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
 use crate::harness::{Bench, Operator, PATIENCE, program, submission};
@@ -67,8 +67,14 @@ async fn a_full_disk_refuses_the_submit_keeps_the_rest_and_recovers_by_itself() 
     assert_eq!(refusal.code, RefusalCode::StorageFull);
 
     bench.store.set_fault(None);
+    // It says so by itself, and leaves nothing of how it found out.
+    let deadline = Instant::now() + PATIENCE;
+    while bench.http("/healthz").await.0 != "HTTP/1.1 200 OK" {
+        assert!(Instant::now() < deadline, "it calls itself ill");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(bench.store.get("cluster/probe").await, Ok(None));
     operator.submit(submission("more", 1)).await.unwrap();
-    assert_eq!(bench.http("/healthz").await.0, "HTTP/1.1 200 OK");
     a.until("both", |order| order.topologies.len() == 2).await;
 }
 
