@@ -18,7 +18,8 @@ pub type Batch = Vec<(String, Option<Bytes>)>;
 /// the batches are to be written.
 ///
 /// It is nearly always one; more for very many changes at once. Then what is deleted comes first, for a slot
-/// that a topology has left may be another's already.
+/// that a topology has left may be another's already. Whoever reads after any of them finds no topology that
+/// lacks a part.
 #[must_use]
 pub fn changes(old: &Desired, new: &Desired) -> Vec<Batch> {
     let mut writer = Writer::default();
@@ -55,12 +56,15 @@ pub fn changes(old: &Desired, new: &Desired) -> Vec<Batch> {
         if before.is_none() {
             let spec_json = record.topology.spec_json.clone();
             writer.push(numbered(SPEC, record.number), Some(spec_json));
-            writer.put(numbered(TOPOLOGY, record.number), &row_of(record));
         }
         writer.put(
             numbered(DESIRED, record.number),
             &DesiredRow::from(&**record),
         );
+        if before.is_none() {
+            // Last: with it the topology is there, and whoever reads it looks for the others.
+            writer.put(numbered(TOPOLOGY, record.number), &row_of(record));
+        }
     }
     for (id, known) in &new.supervisors {
         if old

@@ -118,3 +118,39 @@ fn very_many_changes_are_written_in_batches_that_fit() {
     let again = desired_from(all).unwrap();
     assert_eq!(format!("{again:?}"), format!("{:?}", world.desired));
 }
+
+#[test]
+fn a_nimbus_that_dies_between_two_batches_leaves_what_can_be_read() {
+    let spec = "nimbus/spec/00000000000000000001";
+    let rows = [
+        "nimbus/desired/00000000000000000001",
+        "nimbus/topology/00000000000000000001",
+    ];
+    let submitted = |n_bytes: usize| {
+        let config = "x".repeat(n_bytes);
+        let spouts = format!(r#"{{"in": {{"type": "x", "config": {{"text": "{config}"}}}}}}"#);
+        let spec = format!(r#"{{"name": "words", "spouts": {spouts}}}"#);
+        let mut world = World::of(1, 1);
+        let submitted = world.event(submit_json("words", spec.into_bytes(), None, false));
+        submitted.unwrap();
+        world
+    };
+    let small = submitted(0);
+    let size = |key: &str| key.len() + small.store[key].len();
+    for first_row in rows {
+        // Whichever row follows the spec, it just fits into the first batch, and the next doesn't.
+        let others = size("nimbus/counters") + size(spec) + size(first_row);
+        let world = submitted((4 << 20) - others);
+        let batches = changes(&Desired::default(), &world.desired);
+        assert_eq!(batches.len(), 2);
+        let holds = |key: &str| batches[0].iter().any(|(held, _)| held == key);
+        assert!(holds(spec), "the topology doesn't lie in two batches");
+        let mut stored = BTreeMap::new();
+        for (n_stored, batch) in batches.iter().enumerate() {
+            let entries = batch.iter().cloned();
+            stored.extend(entries.filter_map(|(key, value)| Some((key, value?))));
+            let read = desired_from(stored.clone()).unwrap();
+            assert_eq!((read.last_topology, read.topologies.len()), (1, n_stored));
+        }
+    }
+}
