@@ -189,4 +189,15 @@ async fn binaries_that_nobody_refers_to_are_removed_after_a_while() {
         "who uploaded it had no time to refer to it"
     );
     assert!(size(&program()), "the one that is needed was removed");
+    operator.kill("words", Duration::ZERO).await.unwrap();
+    let began = Instant::now();
+    operator.until("its end", <[_]>::is_empty).await;
+    while size(&program()) {
+        assert!(began.elapsed() < PATIENCE, "it is still there");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(
+        began.elapsed() >= Duration::from_secs(2),
+        "whoever submits it again has to upload it again"
+    );
 }
