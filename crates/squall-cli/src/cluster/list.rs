@@ -83,14 +83,16 @@ const fn phase_name(phase: Phase) -> &'static str {
 
 /// Says what its workers do, and what is missing.
 fn doing(summary: &TopologySummary) -> String {
-    let phase = phase_name(summary.phase);
-    match summary.n_tasks_unplaced {
-        0 => phase.to_owned(),
-        n => format!(
-            "{phase}, {} without a place",
-            console::counted(n.into(), "task")
-        ),
+    let mut doing = phase_name(summary.phase).to_owned();
+    for (n, what, how) in [
+        (summary.n_tasks_unplaced, "task", "without a place"),
+        (summary.n_workers_crash_looping, "worker", "crash-looping"),
+    ] {
+        if n > 0 {
+            doing.push_str(&format!(", {} {how}", console::counted(n.into(), what)));
+        }
     }
+    doing
 }
 
 pub(super) fn summary_json(summary: &TopologySummary) -> serde_json::Value {
@@ -102,6 +104,7 @@ pub(super) fn summary_json(summary: &TopologySummary) -> serde_json::Value {
         "tasks": summary.n_tasks,
         "workers": summary.n_workers,
         "workers_ready": summary.n_workers_ready,
+        "workers_crash_looping": summary.n_workers_crash_looping,
         "tasks_unplaced": summary.n_tasks_unplaced,
         "submitted_unix_ms": summary.submitted_unix_ms,
     })
@@ -112,4 +115,33 @@ fn age(unix_ms: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap_or_default()
         .saturating_sub(Duration::from_millis(unix_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_beside_what_is_done() {
+        let doing = |n_tasks_unplaced, n_workers_crash_looping| {
+            super::doing(&TopologySummary {
+                topology: "clicks-1".into(),
+                state: TopologyState::Active,
+                phase: Phase::Active,
+                n_tasks: 6,
+                n_workers: 3,
+                n_workers_ready: 0,
+                n_workers_crash_looping,
+                n_tasks_unplaced,
+                submitted_unix_ms: 0,
+            })
+        };
+        assert_eq!(doing(0, 0), "active");
+        assert_eq!(doing(2, 0), "active, 2 tasks without a place");
+        assert_eq!(doing(0, 1), "active, 1 worker crash-looping");
+        assert_eq!(
+            doing(1, 2),
+            "active, 1 task without a place, 2 workers crash-looping"
+        );
+    }
 }

@@ -185,6 +185,16 @@ impl Observed {
         })
     }
 
+    /// Tells whether a worker has crash-looped lately where it is: it had nowhere else to go.
+    #[must_use]
+    pub fn crash_loops(&self, record: &Record, worker_idx: usize) -> bool {
+        let worker = record.workers.get(worker_idx);
+        let slot = worker.and_then(|worker| worker.slot.as_ref());
+        let shunned = self.shunned.get(&(record.number, worker_idx));
+        slot.zip(shunned)
+            .is_some_and(|(slot, shunned)| shunned.contains_key(&slot.supervisor))
+    }
+
     /// Returns the supervisors that a worker shuns.
     #[must_use]
     pub fn shunned_by(&self, number: u64, worker_idx: usize) -> Vec<SupervisorId> {

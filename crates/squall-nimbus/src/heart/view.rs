@@ -53,7 +53,9 @@ pub fn summarise(
     limits: &Limits,
 ) -> TopologySummary {
     let indexes = 0..record.workers.len();
-    let ready = indexes.filter(|idx| observed.is_ready(record, *idx, now, limits));
+    let (ready, others): (Vec<usize>, Vec<usize>) =
+        indexes.partition(|idx| observed.is_ready(record, *idx, now, limits));
+    let loops = |idx: &&usize| observed.crash_loops(record, **idx);
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     TopologySummary {
         topology: record.id().clone(),
@@ -61,7 +63,8 @@ pub fn summarise(
         phase: record.phase(),
         n_tasks: number(record.layout.n_tasks()),
         n_workers: number(record.workers.len()),
-        n_workers_ready: number(ready.count()),
+        n_workers_ready: number(ready.len()),
+        n_workers_crash_looping: number(others.iter().filter(loops).count()),
         n_tasks_unplaced: number(record.n_tasks_unplaced()),
         submitted_unix_ms: record.submitted_unix_ms,
     }

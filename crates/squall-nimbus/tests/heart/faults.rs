@@ -1,6 +1,6 @@
 //! What happens when supervisors and workers fail.
 
-use squall_nimbus::heart::{Event, SlotReportState};
+use squall_nimbus::heart::{Event, SlotReportState, summarise};
 
 use crate::world::World;
 
@@ -142,13 +142,21 @@ fn a_crash_loop_moves_to_another_machine_and_no_further_than_there_are() {
         .filter(|idx| world.epochs("words")[*idx] != others[*idx])
         .collect();
     assert_eq!(moved, [worker_idx]);
-    // Everywhere: each machine is tried, then it stays.
+    let n_looping = |world: &World| {
+        let record = world.record("words");
+        summarise(&world.observed, record, world.now, &world.limits).n_workers_crash_looping
+    };
+    assert_eq!(n_looping(&world), 0, "it has gone where it works");
+    // Everywhere: each machine is tried, then it stays, and shows as what it is.
     for supervisor in world.supervisors.values_mut() {
         supervisor.crashes = true;
     }
     world.seconds(60);
     let places = world.places("words");
-    world.seconds(60);
+    for _ in 0..60 {
+        world.seconds(1);
+        assert_eq!(n_looping(&world), 3);
+    }
     assert_eq!(world.places("words"), places);
     assert!(world.record("words").is_placed());
     // When it works again it works where it is.
@@ -158,6 +166,7 @@ fn a_crash_loop_moves_to_another_machine_and_no_further_than_there_are() {
     world.seconds(5);
     assert_eq!(world.places("words"), places);
     assert!(world.observed.all_ready.contains(&1));
+    assert_eq!(n_looping(&world), 0);
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct TopologySummary {
     pub n_workers: u32,
     /// How many of those are ready.
     pub n_workers_ready: u32,
+    /// How many of the others end again and again where they are.
+    pub n_workers_crash_looping: u32,
     /// How many tasks have no place.
     pub n_tasks_unplaced: u32,
     /// When it was submitted, in milliseconds since 1970-01-01 UTC.
@@ -161,6 +163,7 @@ impl TryFrom<wire::TopologySummary> for TopologySummary {
             n_tasks: wire.n_tasks,
             n_workers: wire.n_workers,
             n_workers_ready: wire.n_workers_ready,
+            n_workers_crash_looping: wire.n_workers_crash_looping,
             n_tasks_unplaced: wire.n_tasks_unplaced,
             submitted_unix_ms: wire.submitted_unix_ms,
         })
@@ -176,6 +179,7 @@ impl From<TopologySummary> for wire::TopologySummary {
             n_tasks: summary.n_tasks,
             n_workers: summary.n_workers,
             n_workers_ready: summary.n_workers_ready,
+            n_workers_crash_looping: summary.n_workers_crash_looping,
             n_tasks_unplaced: summary.n_tasks_unplaced,
             submitted_unix_ms: summary.submitted_unix_ms,
         }

@@ -79,7 +79,7 @@ pub(crate) fn rebalance() -> impl Strategy<Value = Rebalance> {
 }
 
 fn summary() -> impl Strategy<Value = TopologySummary> {
-    let numbers = [(); 4].map(|()| any::<u32>());
+    let numbers = [(); 5].map(|()| any::<u32>());
     (topology_id(), state(), phase(), numbers, number()).prop_map(
         |(topology, state, phase, numbers, submitted_unix_ms)| TopologySummary {
             topology,
@@ -89,6 +89,7 @@ fn summary() -> impl Strategy<Value = TopologySummary> {
             n_workers: numbers[1],
             n_workers_ready: numbers[2],
             n_tasks_unplaced: numbers[3],
+            n_workers_crash_looping: numbers[4],
             submitted_unix_ms,
         },
     )

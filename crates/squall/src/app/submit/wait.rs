@@ -271,6 +271,7 @@ mod tests {
                 n_tasks: all,
                 n_workers: all,
                 n_workers_ready: ready,
+                n_workers_crash_looping: 0,
                 n_tasks_unplaced: n_unplaced,
                 submitted_unix_ms: 0,
             },
