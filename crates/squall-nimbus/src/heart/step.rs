@@ -102,6 +102,8 @@ fn forget_supervisors(draft: &mut Draft<'_>, observed: &mut Observed) {
     }
     for id in old {
         draft.edit().supervisors.remove(&id);
-        observed.supervisors.remove(&id);
     }
+    // Those that called while nothing could be stored aren't known, and nobody would forget them.
+    let known = &draft.get().supervisors;
+    observed.supervisors.retain(|id, _| known.contains_key(id));
 }

@@ -327,6 +327,18 @@ fn supervisors_that_are_lost_for_long_are_forgotten_unless_something_is_placed_t
 }
 
 #[test]
+fn supervisors_that_can_t_be_stored_are_not_remembered() {
+    let mut world = World::of(1, 1);
+    world.store_is_full = true;
+    world.join("new", 1);
+    world.seconds(5);
+    assert_eq!(world.observed.supervisors.len(), 1);
+    world.store_is_full = false;
+    world.seconds(2);
+    assert_eq!(world.observed.supervisors.len(), 2);
+}
+
+#[test]
 fn there_are_only_so_many_supervisors() {
     let mut world = World::of(2, 1);
     world.limits.max_supervisors = 2;
