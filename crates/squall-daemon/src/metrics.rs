@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::identity::Identity;
+use crate::net::ListenerStats;
 
 /// The metrics of a process. Clones are the same.
 #[derive(Clone)]
@@ -43,6 +46,12 @@ impl Metrics {
         self.with(|registry| registry.register_collector(collector));
     }
 
+    /// Adds what a listener counts, under names that begin with `area`.
+    pub fn register_listener(&self, area: &str, stats: Arc<ListenerStats>) {
+        let area = area.to_owned();
+        self.register_collector(Box::new(ListenerCollector { area, stats }));
+    }
+
     /// Renders all of them.
     ///
     /// # Errors
@@ -64,8 +73,46 @@ impl fmt::Debug for Metrics {
     }
 }
 
+/// Reads a listener's counters when they are asked for.
+#[derive(Debug)]
+struct ListenerCollector {
+    area: String,
+    stats: Arc<ListenerStats>,
+}
+
+impl Collector for ListenerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stats = &self.stats;
+        for (name, help, n) in [
+            ("accepted", "Connections taken", stats.n_accepted()),
+            (
+                "refused",
+                "Connections closed because there were as many as there may be",
+                stats.n_refused(),
+            ),
+            (
+                "silent",
+                "Connections closed because nothing was said",
+                stats.n_silent(),
+            ),
+        ] {
+            let (name, counter) = (
+                format!("{}_connections_{name}", self.area),
+                ConstCounter::new(n),
+            );
+            // The registry adds the full stop to those that it describes itself.
+            let help = format!("{help}.");
+            let metric = encoder.encode_descriptor(&name, &help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use prometheus_client::metrics::counter::Counter;
 
     use super::*;
@@ -92,5 +139,27 @@ mod tests {
             "# EOF\n",
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_listeners_counters_are_read_when_they_are_asked_for() {
+        let identity = Identity {
+            engine_version: "1.2.3".to_owned(),
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+            glibc: None,
+        };
+        let metrics = Metrics::new(&identity);
+        let stats = Arc::new(ListenerStats::default());
+        metrics.register_listener("nimbus", Arc::clone(&stats));
+        stats.refused.fetch_add(2, Ordering::Relaxed);
+        let text = metrics.render().unwrap();
+        for expected in [
+            "# HELP squall_nimbus_connections_refused Connections closed because there were as many as there may be.\n",
+            "# TYPE squall_nimbus_connections_refused counter\nsquall_nimbus_connections_refused_total 2\n",
+            "\nsquall_nimbus_connections_accepted_total 0\n",
+            "\nsquall_nimbus_connections_silent_total 0\n",
+        ] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
     }
 }

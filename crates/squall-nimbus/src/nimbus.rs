@@ -170,6 +170,7 @@ impl Nimbus {
             n_supervisors = desired.supervisors.len(), store = stores.cluster.location(),
             "nimbus leads"
         );
+        metrics.register_listener("nimbus", listener.stats());
         let metrics = NimbusMetrics::new(&metrics);
         let beats = Arc::new(Beats::default());
         let (leader, handle) = Leader::new(

@@ -187,6 +187,8 @@ async fn malformed_requests_are_refused_and_counted_and_nothing_is_lost() {
             .await,
         6
     );
+    let n_connections = bench.metric("squall_nimbus_connections_accepted_total");
+    assert_eq!(n_connections.await, 2, "a supervisor's and an operator's");
     a.phase(Phase::Active).await;
     assert_eq!(operator.list().await.len(), 1);
 }
