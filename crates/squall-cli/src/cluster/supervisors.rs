@@ -63,7 +63,7 @@ pub(crate) fn supervisors(args: &SupervisorsArgs, program: &Program) -> Result<E
                 format!("{} of {}", n_used(each), each.slots.len()),
                 each.resources.n_cores.to_string(),
                 ByteSize(each.disk_free_bytes >> 20 << 20).to_string(),
-                format!("{} ago", ago(Duration::from_millis(each.age_ms))),
+                heard(each),
             ]);
         }
         let all: Vec<Json> = supervisors.iter().map(to_json).collect();
@@ -108,6 +108,14 @@ const fn state(each: &SupervisorInfo) -> &'static str {
     }
 }
 
+/// Says when it was last heard of.
+fn heard(each: &SupervisorInfo) -> String {
+    match each.age_ms {
+        0 => "not since nimbus started".to_owned(),
+        age_ms => format!("{} ago", ago(Duration::from_millis(age_ms))),
+    }
+}
+
 fn n_used(each: &SupervisorInfo) -> usize {
     each.slots
         .iter()
@@ -136,4 +144,34 @@ fn to_json(each: &SupervisorInfo) -> Json {
         "age_ms": each.age_ms,
         "slots": each.slots.iter().map(slot).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use squall_proto::{Handshake, Resources};
+
+    use super::*;
+
+    #[test]
+    fn one_that_nimbus_has_not_heard_was_not_heard_just_now() {
+        let mut each = SupervisorInfo {
+            supervisor: "east".into(),
+            address: "127.0.0.1:7000".parse().unwrap(),
+            handshake: Handshake::ours("here", None, None),
+            resources: Resources {
+                n_cores: NonZeroU32::MIN,
+                memory_bytes: 0,
+            },
+            slots: Vec::new(),
+            draining: false,
+            alive: true,
+            age_ms: 0,
+            disk_free_bytes: 0,
+        };
+        assert_eq!(heard(&each), "not since nimbus started");
+        each.age_ms = 3_000;
+        assert_eq!(heard(&each), "3 s ago");
+    }
 }
