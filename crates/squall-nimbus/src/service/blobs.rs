@@ -143,12 +143,19 @@ impl BlobService {
         }
     }
 
+    /// Returns the size of a binary, if it is stored. Another one that is just being stored or removed may hold
+    /// that up for as long as a disk takes.
+    async fn size(&self, sha256: &Sha256) -> Result<Option<u64>, Refusal> {
+        let (blobs, hash) = (self.blobs.clone(), BlobHash::new(*sha256.as_bytes()));
+        let size_bytes = spawn_blocking(move || blobs.size(hash)).await;
+        size_bytes.map_err(Refusal::internal)
+    }
+
     /// Reads a binary piece by piece.
-    fn read(&self, fetch: FetchBlob) -> Result<Pieces, Refusal> {
+    async fn read(&self, fetch: FetchBlob) -> Result<Pieces, Refusal> {
         let permit = Arc::clone(&self.fetches).try_acquire_owned();
         let permit = permit.map_err(|_| Refusal::busy("fetches", FETCHES))?;
-        let hash = BlobHash::new(*fetch.sha256.as_bytes());
-        let size_bytes = self.blobs.size(hash);
+        let size_bytes = self.size(&fetch.sha256).await?;
         let size_bytes = size_bytes.ok_or_else(|| Refusal::unknown_blob(&fetch.sha256))?;
         let (sender, mut pieces) = mpsc::channel(PIECES);
         let reading = Reading {
@@ -178,7 +185,9 @@ impl Blob for BlobService {
     ) -> Result<Response<wire::HasResponse>, Status> {
         let sha256: Result<Sha256, _> = request.into_inner().try_into();
         let sha256 = sha256.map_err(|error| self.refusals.status(error))?;
-        let stored = self.blobs.size(BlobHash::new(*sha256.as_bytes())).is_some();
+        let size_bytes = self.size(&sha256).await;
+        let size_bytes = size_bytes.map_err(|refusal| self.refusals.status(refusal))?;
+        let stored = size_bytes.is_some();
         Ok(Response::new(wire::HasResponse { stored }))
     }
 
@@ -196,7 +205,10 @@ impl Blob for BlobService {
         request: Request<wire::FetchRequest>,
     ) -> Result<Response<Pieces>, Status> {
         let fetch = FetchBlob::try_from(request.into_inner()).map_err(Refusal::from);
-        let pieces = fetch.and_then(|fetch| self.read(fetch));
+        let pieces = match fetch {
+            Ok(fetch) => self.read(fetch).await,
+            Err(refusal) => Err(refusal),
+        };
         pieces
             .map(Response::new)
             .map_err(|refusal| self.refusals.status(refusal))

@@ -215,15 +215,13 @@ impl Nimbus for NimbusService {
 /// Reads what a stored binary needs; `None` if it isn't stored.
 async fn needs_of(blobs: &BlobStore, sha256: Sha256) -> Result<Option<BinaryNeeds>, Refusal> {
     let hash = BlobHash::new(*sha256.as_bytes());
-    if blobs.size(hash).is_none() {
-        return Ok(None);
-    }
-    let path = blobs.path(hash);
-    let read = spawn_blocking(move || Elf::open(path)).await;
-    match read.map_err(Refusal::internal)? {
-        Ok(elf) => Ok(Some(elf.needs())),
-        Err(ElfError::Io(error)) => Err(Refusal::unavailable(error)),
-        Err(error) => Err(Refusal::not_a_program(error)),
+    let blobs = blobs.clone();
+    let read = move || blobs.size(hash).map(|_| Elf::open(blobs.path(hash)));
+    match spawn_blocking(read).await.map_err(Refusal::internal)? {
+        None => Ok(None),
+        Some(Ok(elf)) => Ok(Some(elf.needs())),
+        Some(Err(ElfError::Io(error))) => Err(Refusal::unavailable(error)),
+        Some(Err(error)) => Err(Refusal::not_a_program(error)),
     }
 }
 
