@@ -20,6 +20,7 @@ mod observed;
 mod orders;
 mod progress;
 mod rebalance;
+mod room;
 mod schedule;
 mod step;
 mod submit;

@@ -6,7 +6,7 @@ use squall_core::SupervisorId;
 
 use crate::address::Address;
 use crate::assignment::{Assignment, WorkerPlacement};
-use crate::bounds::MAX_SLOTS;
+use crate::bounds::{MAX_HOST_BYTES, MAX_SLOTS, MAX_SUPERVISOR_ID_BYTES};
 use crate::check;
 use crate::field::{At, FieldError};
 use crate::handshake::Handshake;
@@ -239,6 +239,29 @@ impl From<SupervisorOrder> for wire::SupervisorOrder {
             leader_epoch: order.leader_epoch,
             topologies: order.topologies.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl TopologyOrder {
+    /// Returns how many bytes the order of a topology of so many workers and tasks takes on the wire at most,
+    /// wherever its workers are: within it, what all of a supervisor's may take together.
+    #[must_use]
+    pub fn max_bytes(topology: &Topology, n_workers: usize, n_tasks: usize) -> usize {
+        // A tag and a length, or a number, of each field; the fields that are there once, all together.
+        const FIELD_BYTES: usize = 6;
+        const ONCE_BYTES: usize = 1024;
+        const WORKER_BYTES: usize = MAX_SUPERVISOR_ID_BYTES + MAX_HOST_BYTES + 48;
+        const RANGE_BYTES: usize = 12;
+        let args = topology.program.iter().flat_map(|program| &program.args);
+        let args: usize = args.map(|arg| arg.len() + FIELD_BYTES).sum();
+        let components = topology.parallelism.keys();
+        let components = components.map(|component| component.as_str().len() + 3 * FIELD_BYTES);
+        ONCE_BYTES
+            + topology.spec_json.len()
+            + args
+            + components.sum::<usize>()
+            + n_workers * WORKER_BYTES
+            + n_tasks * RANGE_BYTES
     }
 }
 

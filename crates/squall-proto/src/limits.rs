@@ -19,8 +19,8 @@ pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub const MAX_PIECE_BYTES: usize = MAX_CHUNK_BYTES + REST_BYTES;
 /// The largest report of a supervisor, in bytes: the counters of all its workers.
 pub const MAX_REPORT_BYTES: usize = 8 << 20;
-/// The largest order to a supervisor, in bytes. Nimbus places nothing that would make one larger: that
-/// takes dozens of topologies with specs of a megabyte on one supervisor.
+/// The largest order to a supervisor, in bytes. Nimbus takes no topology in with which any supervisor's could become
+/// larger: that takes dozens with thousands of workers each.
 pub const MAX_ORDER_BYTES: usize = 64 << 20;
 /// The largest report of a worker, in bytes.
 pub const MAX_WORKER_REPORT_BYTES: usize = 256 << 10;

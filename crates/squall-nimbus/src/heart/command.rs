@@ -13,6 +13,7 @@ use super::moves::{Command, next_state};
 use super::observed::Observed;
 use super::progress::progress;
 use super::rebalance::{deal_anew, merge, shape};
+use super::room::check_orders;
 use super::schedule::{keep, reschedule};
 use super::view::plan_of;
 
@@ -87,6 +88,7 @@ pub(super) fn rebalance(
     change(draft, &record, lifecycle.clone());
     // Where it would go if it had drained already.
     deal_anew(draft, record.number);
+    check_orders(draft)?;
     let reasons = reschedule(draft, observed, Some(record.number));
     let own = reasons.get(&record.number).cloned().unwrap_or_default();
     let plan = draft

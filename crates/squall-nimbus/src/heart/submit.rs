@@ -12,6 +12,7 @@ use super::draft::Draft;
 use super::event::{Reply, Submission};
 use super::observed::Observed;
 use super::rebalance::{deal, lay_out, shape};
+use super::room::{check_orders, check_room};
 use super::schedule::{keep, reschedule};
 use super::view::plan_of;
 
@@ -74,6 +75,7 @@ pub(super) fn submit(
     let desired = draft.edit();
     desired.last_topology = number;
     desired.topologies.insert(number, Arc::new(record));
+    check_orders(draft)?;
     let reasons = reschedule(draft, observed, None);
     if draft
         .record(number)
@@ -98,31 +100,6 @@ pub(super) fn submit(
     }
     keep(observed, reasons);
     Ok(Reply::Submitted(Some(id), plan))
-}
-
-/// Refuses one topology too many, or too many bytes of specs.
-fn check_room(draft: &Draft<'_>, n_bytes: usize) -> Result<(), Refusal> {
-    let topologies = &draft.get().topologies;
-    let limit = draft.limits.max_topologies;
-    if topologies.len() >= limit {
-        return Err(Refusal::busy("topologies", limit));
-    }
-    let specs = topologies
-        .values()
-        .map(|record| record.topology.spec_json.len());
-    let n_bytes = specs.sum::<usize>() + n_bytes;
-    let limit = draft.limits.max_spec_bytes;
-    if n_bytes > limit {
-        let action = "kill a topology, or raise `max_spec_bytes`";
-        let (limit, found) = (limit as u64, n_bytes as u64);
-        return Err(Refusal::too_large(
-            "all specs together",
-            limit,
-            found,
-            action,
-        ));
-    }
-    Ok(())
 }
 
 /// Refuses a binary that a supervisor couldn't run.

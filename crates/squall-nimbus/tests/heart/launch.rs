@@ -1,6 +1,9 @@
 //! From a submission to running spouts.
 
-use squall_proto::RefusalCode;
+use squall_core::Moment;
+use squall_nimbus::heart::{Desired, Event, Limits, Observed, step};
+use squall_proto::limits::MAX_ORDER_BYTES;
+use squall_proto::{Program, RefusalCode};
 
 use crate::world::{World, submission, submit_json};
 
@@ -77,6 +80,43 @@ fn a_topology_asks_for_the_workers_of_its_settings() {
     let counts: std::collections::BTreeSet<_> =
         orders.map(|o| o.topology.n_workers.get()).collect();
     assert_eq!(counts, [2, 3].into());
+}
+
+#[test]
+fn what_a_supervisor_is_told_stays_within_a_message() {
+    let (mut desired, limits) = (Desired::default(), Limits::default());
+    let mut observed = Observed::new(Moment::ZERO);
+    let mut submit = |name: &str, n_bytes: usize| {
+        let Event::Submit(mut submission) = submission(name, 1, 1, false) else {
+            panic!("no submission");
+        };
+        submission.submit.program = Some(Program {
+            name: "built".to_owned(),
+            args: vec!["x".repeat(n_bytes)],
+        });
+        let event = Event::Submit(submission);
+        let decision = step(&desired, &mut observed, event, Moment::ZERO, &limits);
+        let accepted = decision.next.is_some();
+        desired = decision.next.unwrap_or(std::mem::take(&mut desired));
+        decision.reply.map(|_| accepted)
+    };
+    for n in 0..6 {
+        assert_eq!(submit(&format!("t{n}"), MAX_ORDER_BYTES / 7), Ok(true));
+    }
+    let refusal = submit("t6", MAX_ORDER_BYTES / 7).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::TooLarge);
+    assert!(
+        refusal.message.as_str().starts_with("what a supervisor"),
+        "{}",
+        refusal.message
+    );
+    // Any number of small ones: a supervisor has slots for some of them only.
+    for n in 0..200 {
+        assert_eq!(
+            submit(&format!("small{n}"), MAX_ORDER_BYTES / 1000),
+            Ok(true)
+        );
+    }
 }
 
 #[test]

@@ -76,15 +76,23 @@ fn the_largest_messages_there_may_be_are_taken() {
         bind_address: "a:1".to_owned(),
     };
     fits::<Launch, _>(launch, MAX_LAUNCH_BYTES);
+    let topology_order = wire::TopologyOrder {
+        topology: Some(topology()),
+        assignment: Some(assignment()),
+        phase: wire::Phase::Active.into(),
+        all_ready: true,
+    };
+    let n_bytes = topology_order.encoded_len();
+    let told = Topology::try_from(topology()).unwrap();
+    let most = TopologyOrder::max_bytes(&told, MAX_WORKERS as usize, MAX_TASKS as usize);
+    assert!(
+        (n_bytes..n_bytes + n_bytes / 4).contains(&most),
+        "{n_bytes} bytes, said to be at most {most}"
+    );
     let order = wire::SupervisorOrder {
         handshake: Some(handshake()),
         leader_epoch: 1,
-        topologies: vec![wire::TopologyOrder {
-            topology: Some(topology()),
-            assignment: Some(assignment()),
-            phase: wire::Phase::Active.into(),
-            all_ready: true,
-        }],
+        topologies: vec![topology_order],
     };
     fits::<SupervisorOrder, _>(order, MAX_ORDER_BYTES);
     fits::<CommitCheckpoints, _>(commit(10_000, 700), MAX_CHECKPOINTS_BYTES);
