@@ -1,5 +1,9 @@
 //! Which workers the tuples of a task may get to: its trees fail when one of those is no more. Pure.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use squall_core::Grouping;
 use squall_core::engine::WorkerIdx;
 use squall_plan::{InputLayout, Layout};
@@ -13,6 +17,8 @@ pub(crate) struct Reach<'a> {
     /// By emitting component.
     readers: Vec<Vec<Reader<'a>>>,
     n_inputs: usize,
+    /// By component and worker: the indexes of the component's tasks there.
+    local: HashMap<(usize, WorkerIdx), Vec<usize>, RandomState>,
 }
 
 /// An input of a component that reads another one.
@@ -38,12 +44,22 @@ impl<'a> Reach<'a> {
                 n_inputs += 1;
             }
         }
-        Self {
+        let mut reach = Self {
             layout,
             part,
             readers,
             n_inputs,
+            local: HashMap::default(),
+        };
+        for (component_idx, component) in layout.components.iter().enumerate() {
+            for task_idx in 0..component.n_tasks() {
+                if let Some(worker) = reach.worker_of(component_idx, task_idx) {
+                    let local = reach.local.entry((component_idx, worker));
+                    local.or_default().push(task_idx);
+                }
+            }
         }
+        reach
     }
 
     /// Returns the workers, each once, with a task that may get what one task emits or what follows from it.
@@ -90,11 +106,7 @@ impl<'a> Reach<'a> {
             Grouping::Global => Some(vec![0]),
             Grouping::LocalOrShuffle => {
                 let here = self.worker_of(emitter_idx, task_idx)?;
-                let n_tasks = self.layout.components[reader.component_idx].n_tasks();
-                let is_here =
-                    |idx: &usize| self.worker_of(reader.component_idx, *idx) == Some(here);
-                let local: Vec<usize> = (0..n_tasks).filter(is_here).collect();
-                (!local.is_empty()).then_some(local)
+                self.local.get(&(reader.component_idx, here)).cloned()
             }
             _ => None,
         }
