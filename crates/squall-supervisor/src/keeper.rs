@@ -124,6 +124,9 @@ impl Keeper {
         let work = order.as_ref().map(|order| order.work().clone());
         self.order = order;
         self.happen(Event::Order(work)).await;
+        if self.order.as_ref().is_some_and(SlotOrder::drains) {
+            self.happen(Event::Drains).await;
+        }
         self.forward();
     }
 

@@ -55,6 +55,11 @@ impl SlotOrder {
         &self.order.assignment
     }
 
+    /// Tells whether nimbus has the worker drain.
+    pub(crate) fn drains(&self) -> bool {
+        self.order.phase == Phase::Draining
+    }
+
     /// Returns what the worker is to be told.
     pub(crate) fn to_worker(&self, handshake: Handshake, must_drain: bool) -> WorkerOrder {
         WorkerOrder {

@@ -69,12 +69,14 @@ async fn worker(file: &str) -> ExitCode {
             ExitCode::from(7)
         }
         b"mute" => std::future::pending().await,
-        b"stubborn" => work(&launch, true).await,
-        _ => work(&launch, false).await,
+        b"stubborn" => work(&launch, true, false).await,
+        b"busy" => work(&launch, false, true).await,
+        _ => work(&launch, false, false).await,
     }
 }
 
-async fn work(launch: &Launch, stubborn: bool) -> ExitCode {
+/// `stubborn`: it ignores SIGTERM. `busy`: something is always pending.
+async fn work(launch: &Launch, stubborn: bool, busy: bool) -> ExitCode {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return ExitCode::from(66);
     };
@@ -83,7 +85,7 @@ async fn work(launch: &Launch, stubborn: bool) -> ExitCode {
     loop {
         select! {
             _ = terminate.recv(), if !stubborn => return ExitCode::SUCCESS,
-            refusal = attend(launch, &orders) => {
+            refusal = attend(launch, &orders, busy) => {
                 let gone = [RefusalCode::UnknownWorker, RefusalCode::StaleFence];
                 if gone.contains(&refusal.code) {
                     drop(append("exit-reason", refusal.message.as_str()));
@@ -96,7 +98,11 @@ async fn work(launch: &Launch, stubborn: bool) -> ExitCode {
 }
 
 /// Attends to the supervisor until that ends.
-async fn attend(launch: &Launch, orders: &watch::Sender<Option<WorkerOrder>>) -> Refusal {
+async fn attend(
+    launch: &Launch,
+    orders: &watch::Sender<Option<WorkerOrder>>,
+    busy: bool,
+) -> Refusal {
     let address = format!("http://{}", launch.supervisor_address);
     let channel = match Endpoint::from_shared(address) {
         Ok(endpoint) => endpoint.connect().await,
@@ -121,7 +127,7 @@ async fn attend(launch: &Launch, orders: &watch::Sender<Option<WorkerOrder>>) ->
             return Some((report.into(), (None, orders, ticks)));
         }
         ticks.tick().await;
-        let report = status(orders.borrow().as_ref(), version);
+        let report = status(orders.borrow().as_ref(), version, busy);
         Some((wire::WorkerReport::from(report), (None, orders, ticks)))
     });
     let mut answers = match LocalClient::new(channel).attend(reports).await {
@@ -140,10 +146,10 @@ async fn attend(launch: &Launch, orders: &watch::Sender<Option<WorkerOrder>>) ->
     }
 }
 
-fn status(order: Option<&WorkerOrder>, version: u64) -> WorkerReport {
+fn status(order: Option<&WorkerOrder>, version: u64, busy: bool) -> WorkerReport {
     WorkerReport::Status(WorkerStatus {
         ready: true,
-        drained: order.is_some_and(|order| order.phase == Phase::Draining),
+        drained: !busy && order.is_some_and(|order| order.phase == Phase::Draining),
         oldest_turn_ms: 3,
         assignment_version: order.map_or(version, |order| order.assignment.version),
         counters: Counters::default(),

@@ -69,6 +69,8 @@ pub struct Record {
 pub enum Event {
     /// Nimbus wants this, or nothing; the order's leader has been accepted.
     Order(Option<Work>),
+    /// Nimbus has the worker that it wants here drain, and decides for how long.
+    Drains,
     /// The answer to [`Effect::Fetch`]: the binary is there.
     Fetched(Sha256),
     /// The other answer to [`Effect::Fetch`].

@@ -115,6 +115,7 @@ impl Slot {
     fn take(&mut self, event: Event, now: Moment, effects: &mut Vec<Effect>) {
         match event {
             Event::Order(work) => self.ordered(work),
+            Event::Drains => self.drains(),
             Event::Fetched(binary) if self.fetches(binary) => self.launch(effects),
             Event::FetchFailed {
                 binary,
@@ -175,6 +176,15 @@ impl Slot {
             // Whatever the old worker did wrong is nothing to the new one.
             State::Stopping(stopping) => stopping.fault = None,
             State::Empty | State::Launching(_) | State::Alive(_) => {}
+        }
+    }
+
+    fn drains(&mut self) {
+        let wanted = self.wanted.clone();
+        if let State::Alive(worker) = &mut self.state
+            && wanted.as_ref() == Some(&worker.launch.work)
+        {
+            worker.drains = true;
         }
     }
 
@@ -331,7 +341,9 @@ impl Slot {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let may_drain = worker.attended && !worker.drained && fault.is_none();
+        // One that nimbus has had drain, and doesn't want any more, has had its time.
+        let is_over = worker.drains && self.wanted.as_ref() != Some(&worker.launch.work);
+        let may_drain = worker.attended && !worker.drained && !is_over && fault.is_none();
         let is_faulty = fault.is_some();
         let mut stopping = Stopping {
             worker,

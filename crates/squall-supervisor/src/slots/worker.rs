@@ -18,6 +18,8 @@ pub(super) struct Worker {
     pub(super) attended: bool,
     pub(super) ready_since: Option<Moment>,
     pub(super) drained: bool,
+    /// Nimbus has it drain, for as long as that may take.
+    pub(super) drains: bool,
     /// When it was heard of last; its start and its adoption count.
     pub(super) heard: Moment,
     /// When its silence was measured last.
@@ -50,6 +52,7 @@ impl Worker {
             attended: false,
             ready_since: None,
             drained: false,
+            drains: false,
             heard: now,
             checked: now,
         }

@@ -36,6 +36,7 @@ pub(crate) enum Behaviour {
     Crash,
     Mute,
     Stubborn,
+    Busy,
 }
 
 /// A data directory, the nimbus to go with it, and what is run there.
@@ -127,6 +128,7 @@ impl Kit {
             Behaviour::Crash => "crash",
             Behaviour::Mute => "mute",
             Behaviour::Stubborn => "stubborn",
+            Behaviour::Busy => "busy",
         };
         let id = TopologyId::new("clicks-1");
         TopologyOrder {

@@ -251,3 +251,25 @@ async fn a_stubborn_worker_is_killed_in_the_end() {
     assert!(!is_alive(pid));
     supervisor.end().await;
 }
+
+#[tokio::test]
+async fn a_worker_that_nimbus_had_drain_is_not_asked_again() {
+    let mut kit = Kit::new().await;
+    kit.config.drain_timeout = squall_core::HumanDuration(10 * PATIENCE);
+    let supervisor = kit.start().await;
+    let port = supervisor.slot_ports[0];
+    let mut order = kit.order(&supervisor.id, port, 5, Behaviour::Busy);
+    kit.nimbus.order(vec![order.clone()]);
+    kit.ready(5).await;
+    order.phase = Phase::Draining;
+    order.assignment.version = 6;
+    kit.nimbus.order(vec![order]);
+    let drains = |status: &SupervisorStatus| match &first(status)?.state {
+        SlotState::Running(running) if running.assignment_version == 6 => Some(running.drained),
+        _ => None,
+    };
+    assert!(!kit.nimbus.until("a draining worker", drains).await);
+    kit.nimbus.order(Vec::new());
+    kit.emptied().await;
+    supervisor.end().await;
+}

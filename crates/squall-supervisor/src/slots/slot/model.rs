@@ -11,6 +11,7 @@ use crate::slots::event::{Phase, Record};
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Order(u64),
+    Drains,
     Answer,
     Fail,
     Attend,
@@ -26,6 +27,7 @@ enum Turn {
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
     let turn = prop_oneof![
         3 => (0..4_u64).prop_map(Turn::Order),
+        1 => Just(Turn::Drains),
         8 => Just(Turn::Answer),
         2 => Just(Turn::Fail),
         4 => Just(Turn::Attend),
@@ -153,6 +155,7 @@ impl World {
                 self.order.clone_from(&work);
                 self.say(Event::Order(work));
             }
+            Turn::Drains => self.say(Event::Drains),
             Turn::Answer => self.answer(true),
             Turn::Fail => self.answer(false),
             Turn::Attend => {

@@ -204,6 +204,26 @@ fn a_worker_that_does_not_go_is_terminated_then_killed_in_bounded_time() {
 }
 
 #[test]
+fn a_worker_that_nimbus_had_drain_for_long_enough_ends_at_once() {
+    for next in [None, Some(work(4))] {
+        let mut talk = Talk::new();
+        talk.run(work(3), 7);
+        assert_eq!(talk.say(Event::Drains), []);
+        assert_eq!(talk.wait(5 * SECOND), []);
+        talk.report(true, false);
+        assert_eq!(
+            talk.say(Event::Order(next)),
+            [Effect::Terminate(process(7))]
+        );
+    }
+    // The supervisor that ends is another matter: nimbus hasn't said that it is enough.
+    let mut talk = Talk::new();
+    talk.run(work(3), 7);
+    assert_eq!(talk.say(Event::Drains), []);
+    assert_eq!(talk.say(Event::Drain), [Effect::AskDrain]);
+}
+
+#[test]
 fn a_worker_that_never_called_is_not_asked_to_drain() {
     let mut talk = Talk::new();
     talk.say(Event::Order(Some(work(3))));
