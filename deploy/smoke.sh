@@ -44,8 +44,8 @@ putting=""
 
 # shellcheck source=deploy/smoke/scenario.sh
 . deploy/smoke/scenario.sh
-# What a driver has: start_cluster, stop_cluster, show_logs, kill_worker, kill_machine, start_machine,
-# restart_nimbus, nimbus_process, worker_processes; and where things are: endpoint, worker_endpoint, record.
+# What a driver has: start_cluster, stop_cluster, show_logs, kill_worker, kill_machine, start_machine, kill_nimbus,
+# start_nimbus, worker_processes; and where things are: endpoint, worker_endpoint, record.
 # shellcheck source=/dev/null
 . "deploy/smoke/$driver.sh"
 

@@ -14,6 +14,7 @@ start_cluster() {
     compose down --volumes --timeout 5 >/dev/null 2>&1 || true
     chmod 777 "$out"
     SQUALL_BINARY=$binaries/squall deploy/up 3
+    nimbus=$(compose ps --quiet nimbus)
 }
 
 stop_cluster() {
@@ -30,14 +31,9 @@ kill_worker() { docker exec "$(container_of "$1")" sh -c "kill -9 $2"; }
 kill_machine() { docker kill "$(container_of "$1")" >/dev/null; }
 start_machine() { docker start "$(container_of "$1")" >/dev/null; }
 
-restart_nimbus() {
-    local container
-    container=$(compose ps --quiet nimbus)
-    docker kill "$container" >/dev/null
-    docker start "$container" >/dev/null
-}
-
-nimbus_process() { docker inspect --format '{{.State.Pid}}' "$(compose ps --quiet nimbus)"; }
+# The container is looked up at the start: docker-compose takes seconds for it.
+kill_nimbus() { docker kill "$nimbus" >/dev/null; }
+start_nimbus() { docker start "$nimbus" >/dev/null; }
 
 # Prints the process id of each worker in any of the containers, as the container counts them.
 worker_processes() {

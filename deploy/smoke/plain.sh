@@ -30,8 +30,9 @@ squall_process() {
     disown
 }
 
+# At a free port the first time, later at the same one.
 start_nimbus() {
-    start nimbus nimbus --data-dir "$state/nimbus" --listen "$1" --http 127.0.0.1:0
+    start nimbus nimbus --data-dir "$state/nimbus" --listen "$SQUALL_NIMBUS" --http 127.0.0.1:0
     SQUALL_NIMBUS=$(sed 's/.*grpc=\([^ ]*\).*/\1/' "$state/nimbus.ready")
     export SQUALL_NIMBUS
 }
@@ -39,7 +40,8 @@ start_nimbus() {
 start_machine() { start "$1" supervisor --id "$1" --data-dir "$state/$1"; }
 
 start_cluster() {
-    start_nimbus 127.0.0.1:0
+    SQUALL_NIMBUS=127.0.0.1:0
+    start_nimbus
     for supervisor in east north west; do
         start_machine "$supervisor"
     done
@@ -85,12 +87,7 @@ kill_workers_of() {
     done
 }
 
-restart_nimbus() {
-    kill_daemon nimbus
-    start_nimbus "$SQUALL_NIMBUS"
-}
-
-nimbus_process() { echo "${pids[nimbus]}"; }
+kill_nimbus() { kill_daemon nimbus; }
 
 # Prints the process id of each worker, or of those of one supervisor: their launch files lie in its directory.
 worker_processes() {
