@@ -171,9 +171,17 @@ impl Cluster {
     /// # Errors
     /// If it can't be started.
     pub fn run(&self, args: &[&str]) -> Result<Output> {
+        self.run_in(self.folder.path(), args)
+    }
+
+    /// Does as [`Cluster::run`] in a folder.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn run_in(&self, folder: &Path, args: &[&str]) -> Result<Output> {
         Command::new(squall()?)
             .args(args)
-            .current_dir(self.folder.path())
+            .current_dir(folder)
             .env("SQUALL_NIMBUS", &self.address)
             .stdin(Stdio::null())
             .output()

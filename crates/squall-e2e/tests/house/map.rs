@@ -102,6 +102,7 @@ fn links_in_pages_lead_somewhere() -> Result<()> {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
+        "deploy/README.md",
     ] {
         pages.push(page.into());
     }
