@@ -14,7 +14,7 @@ use super::saver::{Answer, Ask, Saver, SaverError, Told, written};
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// Keeps the progress of one task in the run's checkpoint store, under
-/// `topology/component/rows/task-of-tasks`.
+/// `topology/generate/component/task-of-tasks`.
 pub(super) struct Resume {
     ctx: TaskContext,
     key: Arc<str>,
@@ -35,7 +35,7 @@ impl Resume {
         let (task_idx, n_tasks) = (ctx.task_idx(), ctx.n_tasks());
         let (answer, answers) = sync_channel(1);
         Self {
-            key: format!("{topology}/{component}/rows/{task_idx}-of-{n_tasks}").into(),
+            key: format!("{topology}/generate/{component}/{task_idx}-of-{n_tasks}").into(),
             max_uncheckpointed,
             saver: Saver::new(ctx.fence()),
             answers,

@@ -56,7 +56,7 @@ impl Store {
         let [write] = writes else {
             panic!("one key: {writes:?}");
         };
-        assert_eq!(write.key, "test/tested/rows/0-of-1");
+        assert_eq!(write.key, "test/generate/tested/0-of-1");
         if stored.mood == Mood::Away {
             return Err(gone());
         }

@@ -19,7 +19,7 @@ use squall_e2e::cluster::{Cluster, Worker};
 use crate::numbers::NAME;
 
 /// What the keys of the spout's tasks begin with.
-const PREFIX: &str = "numbers/in/rows/";
+const PREFIX: &str = "numbers/generate/in/";
 
 /// What is saved of each task, and that it never goes back.
 pub(crate) struct Progress {
