@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::Instant;
 
 use squall_e2e::cluster::Cluster;
-use squall_e2e::{Signal, is_gone, is_stopped, until};
+use squall_e2e::{Signal, is_stopped, until};
 
 use super::flow::Flow;
 use super::{ALLOWED, RATE, SEEN_WITHIN, SILENCE, TIMEOUT, alone, truth};
@@ -46,11 +46,7 @@ async fn a_worker_that_hangs_is_killed_and_started_again() -> Result<()> {
     let n_seen = flow.last()?.n_seen;
     ensure!(n_seen < numbers.n, "it was not in the middle: {n_seen}");
 
-    until("it is killed", || {
-        ensure!(is_gone(pid) || is_stopped(pid), "{pid} has gone on");
-        Ok(is_gone(pid))
-    })
-    .await?;
+    cluster.until_gone(pid).await?;
     let killed = fault.elapsed();
     let bound = SILENCE + LOOKS_EVERY;
     // It had been heard of up to a report's time before it was stopped.
