@@ -73,7 +73,7 @@ await "three supervisors are there" 60 n_supervisors alive 3
 RECORD=$record KINESIS_ENDPOINT=$worker_endpoint \
     squall submit topologies/kinesis-record/topology.yaml --bin "$binaries/kinesis-record" --wait
 say "submitted $name, with its own bolt"
-feed | "$binaries/squall" dev put --stream numbers --endpoint "$endpoint" >"$state/put.log" 2>&1 &
+put_all >"$state/put.log" 2>&1 &
 putting=$!
 await "records flow" 60 is_recorded_from 500
 

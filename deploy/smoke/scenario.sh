@@ -34,25 +34,25 @@ await() {
 
 # --- What is put ---------------------------------------------------------------------------------------------
 
-# Prints the numbers, a part of those that are left at each turn: they never run out before the last fault,
-# however long recovery takes. Notes how many it has printed.
-feed() {
+# Puts the numbers, a part of those that are left at each turn: they never run out before the last fault, however
+# long recovery takes. Notes how many are put.
+put_all() {
     local n=0 batch left
-    echo 0 >"$state/fed"
+    echo 0 >"$state/n_put"
     while [ "$n" -lt "$n_records" ]; do
         left=$((n_records - n))
-        batch=$((left / 100 + 1))
-        if [ -e "$state/faults-are-over" ]; then batch=$((n_records / 40)); fi
+        batch=$((left / 60 + 1))
+        if [ -e "$state/faults-are-over" ]; then batch=$((n_records / 20)); fi
         if [ "$batch" -gt "$left" ]; then batch=$left; fi
-        seq "$n" $((n + batch - 1))
+        seq "$n" $((n + batch - 1)) | "$binaries/squall" dev put --stream numbers --endpoint "$endpoint" || return 1
         n=$((n + batch))
-        echo "$n" >"$state/fed.new"
-        mv "$state/fed.new" "$state/fed"
-        sleep 0.25
+        echo "$n" >"$state/n_put.new"
+        mv "$state/n_put.new" "$state/n_put"
+        sleep 0.1
     done
 }
 
-n_fed() { cat "$state/fed"; }
+n_put() { cat "$state/n_put"; }
 
 # --- What is recorded ----------------------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ is_truth() {
 begin_fault() {
     kill -0 "$putting" 2>/dev/null || fail "all was put before the fault: $1"
     before=$(workers)
-    put_before=$(n_fed)
+    put_before=$(n_put)
     [ "$put_before" -lt "$n_records" ] || fail "all was put before the fault: $1"
     say "fault: $1; $put_before of $n_records are put"
     since=$EPOCHREALTIME
