@@ -11,6 +11,8 @@ use super::host::Host;
 
 /// What the names of files with figures end with.
 const SUFFIX: &str = ".json";
+/// And those of files that say only that a source has measured.
+const MEASURED: &str = ".measured";
 
 /// The figures of one run; clones share them.
 #[derive(Clone, Debug)]
@@ -30,6 +32,29 @@ impl Board {
     /// Returns the one of a bench that is another process, or else this one.
     pub(super) fn or_of(&self, host: Option<&Host>) -> Self {
         host.map_or_else(|| self.clone(), |host| Self::Folder(host.folder.clone()))
+    }
+
+    /// Says that a source has measured what it should: it may end. Within one process nobody waits for that.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn tell_measured(&self) -> Result<()> {
+        if let Self::Folder(folder) = self {
+            let mut file = tempfile::Builder::new();
+            file.suffix(MEASURED).tempfile_in(folder)?.keep()?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many sources of other processes have said so.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn n_measured(&self) -> Result<usize> {
+        match self {
+            Self::Shared(_) => Ok(0),
+            Self::Folder(folder) => Ok(files(folder, MEASURED)?.len()),
+        }
     }
 
     /// Leaves a task's figures: the last that it does. Where they can't be written they count as lost.
@@ -73,13 +98,22 @@ fn write(folder: &Path, figures: &Figures) -> Result<()> {
 
 fn read_all(folder: &Path) -> Result<Figures> {
     let mut all = Figures::default();
-    for entry in folder.read_dir()? {
-        let path = entry?.path();
-        if path.to_string_lossy().ends_with(SUFFIX) {
-            all.absorb(serde_json::from_slice(&std::fs::read(path)?)?);
-        }
+    for path in files(folder, SUFFIX)? {
+        all.absorb(serde_json::from_slice(&std::fs::read(path)?)?);
     }
     Ok(all)
+}
+
+/// Finds the files whose names end so.
+fn files(folder: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(suffix) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -96,8 +130,11 @@ mod tests {
                     n_sunk: 8,
                     ..Figures::default()
                 };
+                board.tell_measured().unwrap();
                 board.clone().leave(figures);
             }
+            let elsewhere = matches!(board, Board::Folder(_));
+            assert_eq!(board.n_measured().unwrap(), if elsewhere { 3 } else { 0 });
             let all = board.take().unwrap();
             assert_eq!((all.emitted.len(), all.n_sunk), (3, 24));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use squall::cluster::{explain, topology_name};
 use squall::{HumanDuration, Result, TopologySpec};
@@ -15,8 +15,8 @@ use squall_nimbus::{Nimbus, NimbusConfig};
 use squall_proto::{Kill, Phase, Submit, TopologyName, TopologySummary};
 use squall_supervisor::{Supervisor, SupervisorConfig};
 
-/// How often nimbus is asked how far a topology is.
-const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked how far a topology is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the workers may take to start, the program's way to the supervisor included.
 const START_WITHIN: Duration = Duration::from_secs(120);
 /// How long pending trees may take at the end.
@@ -31,6 +31,7 @@ pub(super) struct Cluster {
     client: Client,
     binary: Binary,
     n_workers: NonZeroU32,
+    supervisor: Scope,
 }
 
 impl Cluster {
@@ -57,8 +58,9 @@ impl Cluster {
             term_grace: BREAK_OFF,
             ..SupervisorConfig::default()
         };
-        let supervisor = Supervisor::start(config, scope.child("supervisor")).await?;
-        scope.spawn_vital("supervisor", supervisor.run());
+        let supervisor_scope = scope.child("supervisor");
+        let supervisor = Supervisor::start(config, supervisor_scope.clone()).await?;
+        supervisor_scope.spawn_vital("supervisor", supervisor.run());
         let mut client = Client::connect(&[address.parse()?])
             .await
             .map_err(explain)?;
@@ -70,14 +72,26 @@ impl Cluster {
             client,
             binary,
             n_workers,
+            supervisor: supervisor_scope,
         })
     }
 
-    /// Runs a topology for `length` from the moment when all of its spouts are asked, then has it drain and end.
+    /// Ends the supervisor before nimbus, which ends with the scope: nobody misses anybody.
+    pub(super) async fn end(self) {
+        self.supervisor.drain();
+        self.supervisor.ended().await;
+    }
+
+    /// Runs a topology until it is done, then has it drain and end.
     ///
     /// # Errors
-    /// It doesn't start or end in time.
-    pub(super) async fn run(&mut self, spec: &TopologySpec, length: Duration) -> Result<()> {
+    /// It doesn't start in time, isn't done `within` after that, or doesn't end in time.
+    pub(super) async fn run(
+        &mut self,
+        spec: &TopologySpec,
+        within: Duration,
+        is_done: impl Fn() -> Result<bool>,
+    ) -> Result<()> {
         let name = topology_name(&spec.name)?;
         let submit = Submit {
             name: name.clone(),
@@ -93,7 +107,15 @@ impl Cluster {
             summary.is_some_and(|summary| summary.phase == Phase::Active)
         };
         self.until("start", START_WITHIN, &name, is_active).await?;
-        sleep_until(Instant::now() + length).await;
+        let doing = async {
+            let mut looks = looks();
+            while !is_done()? {
+                looks.tick().await;
+            }
+            Ok(())
+        };
+        let done: Result<Result<()>, _> = timeout(within, doing).await;
+        done.map_err(|_| format!("the sources of {name} don't get done within {within:?}"))??;
         let kill = Kill {
             name: name.clone(),
             wait: DRAIN_WITHIN,
@@ -112,9 +134,8 @@ impl Cluster {
         name: &TopologyName,
         holds: impl Fn(Option<&TopologySummary>) -> bool,
     ) -> Result<()> {
-        let mut asks = interval(ASK_EVERY);
-        asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let asking = async {
+            let mut asks = looks();
             loop {
                 asks.tick().await;
                 let all = self.client.list().await.map_err(explain)?;
@@ -129,4 +150,10 @@ impl Cluster {
         let asked = timeout(bound, asking).await;
         asked.map_err(|_| format!("the workers of {name} don't {what} within {bound:?}"))?
     }
+}
+
+fn looks() -> Interval {
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }

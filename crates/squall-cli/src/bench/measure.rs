@@ -20,6 +20,11 @@ use super::stopwatch::cpu_time;
 /// The rate at which latency is measured.
 const RATE_PER_SEC: u64 = 10_000;
 
+/// How often it is looked whether it is time to take figures.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How much longer than what is measured a run may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What one run showed.
 pub(super) struct Run {
     pub(super) records_per_sec: u64,
@@ -40,7 +45,7 @@ pub(super) fn measure(case: Case, acked: bool, secs: u32, program: &Program) -> 
             processes: 1,
             host: None,
         };
-        run(case, &mode, secs, program)
+        run(case, &mode, program)
     };
     let (full, paced) = (run(None)?, run(Some(RATE_PER_SEC))?);
     Ok(Measured {
@@ -58,7 +63,7 @@ pub(super) fn measure(case: Case, acked: bool, secs: u32, program: &Program) -> 
     })
 }
 
-fn run(case: Case, mode: &Mode, secs: u32, program: &Program) -> Result<Run> {
+fn run(case: Case, mode: &Mode, program: &Program) -> Result<Run> {
     let board = Board::shared();
     let registry = registry(&board);
     let spec = case.topology(mode)?;
@@ -71,21 +76,20 @@ fn run(case: Case, mode: &Mode, secs: u32, program: &Program) -> Result<Run> {
     let (store, options) = (Arc::new(MemoryStore::new()), Options::default());
     let local = local::start(&declared, &registry, store, program.tokio(), &options)?;
 
-    // The middle of the run is measured: not its begin, not its drain.
+    // The middle of the run is measured: not its begin, not its drain. It ends once it is measured, which a busy
+    // machine puts off.
     let mut marks = Vec::new();
-    let mut mark = |local: &Local| marks.push(Mark::take(local, mode.acked));
-    let mut next = 0;
-    let outcome = local.watch(
-        WARM_UP,
-        Some(WARM_UP + mode.span + Duration::from_millis(100)),
-        |local| {
-            if next == 0 || next == secs {
-                mark(local);
+    let due = [WARM_UP, WARM_UP + mode.span];
+    let begun = local.clock().now();
+    local.watch(LOOK_EVERY, Some(WARM_UP + mode.span + PATIENCE), |local| {
+        let ran = local.clock().now().since(begun);
+        if due.get(marks.len()).is_some_and(|due| ran >= *due) {
+            marks.push(Mark::take(local, mode.acked));
+            if marks.len() == due.len() {
+                local.running().drain();
             }
-            next += 1;
-        },
-    );
-    outcome?;
+        }
+    })?;
     let [first, last] = marks.as_slice() else {
         return Err("the run was too short to be measured")?;
     };

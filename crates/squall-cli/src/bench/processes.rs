@@ -25,8 +25,8 @@ use super::report::Measured;
 
 /// The rate at which latency is measured.
 const RATE_PER_SEC: u64 = 20_000;
-/// How much longer than what is measured a run takes: not all spouts begin at once.
-const SLACK: Duration = Duration::from_millis(500);
+/// How much longer than what is measured a run may take: spouts begin when their workers hear that they are to.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the workers have when the bench is broken off.
 const BOUNDS: ShutdownBounds = ShutdownBounds {
     drain: Duration::from_secs(10),
@@ -115,14 +115,18 @@ async fn runs(
             processes: processes.get(),
             host: Some(Host::new(figures.clone())),
         };
-        let length = mode.warm_up + mode.span + SLACK;
-        cluster.run(&case.topology(&mode)?, length).await?;
-        outcome(case, &mode, &Board::Folder(figures).take()?)
+        let board = Board::Folder(figures);
+        let n_sources = case.parallelism(mode.processes) as usize;
+        let all_measured = || Ok(board.n_measured()? >= n_sources);
+        let within = mode.warm_up + mode.span + PATIENCE;
+        let spec = case.topology(&mode)?;
+        cluster.run(&spec, within, all_measured).await?;
+        outcome(case, &mode, &board.take()?)
     };
-    Ok((
-        run("full", None).await?,
-        run("paced", Some(RATE_PER_SEC)).await?,
-    ))
+    let full = run("full", None).await?;
+    let paced = run("paced", Some(RATE_PER_SEC)).await?;
+    cluster.end().await;
+    Ok((full, paced))
 }
 
 /// Puts together what the workers measured.

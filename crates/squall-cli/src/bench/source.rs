@@ -169,7 +169,9 @@ impl Spout for Source {
                 due_ns = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
             }
         }
-        begun.stopwatch.tick(&*begun.clock, n_done);
+        if begun.stopwatch.tick(&*begun.clock, n_done) {
+            self.board.tell_measured()?;
+        }
         let value_idx = usize::try_from(self.n_emitted).unwrap_or(0) % self.values.len().max(1);
         let value = self.values.get(value_idx).cloned().unwrap_or_default();
         let row = (value, due_ns);

@@ -41,11 +41,11 @@ impl Stopwatch {
         }
     }
 
-    /// To be called for each record, with how many are done.
-    pub(super) fn tick(&mut self, clock: &dyn Clock, n_records: u64) {
-        self.n_ticks += 1;
+    /// To be called for each record, with how many are done. Returns true when it stops by that.
+    pub(super) fn tick(&mut self, clock: &dyn Clock, n_records: u64) -> bool {
+        self.n_ticks = self.n_ticks.wrapping_add(1);
         if self.last.is_some() || !self.n_ticks.is_multiple_of(LOOK_EVERY) {
-            return;
+            return false;
         }
         let at = clock.now();
         let mark = || Mark {
@@ -58,6 +58,7 @@ impl Stopwatch {
             Some(first) if at.since(first.at) >= self.length => self.last = Some(mark()),
             None | Some(_) => {}
         }
+        self.last.is_some()
     }
 
     /// Returns what was done; `None` when the run was too short.
@@ -91,10 +92,12 @@ mod tests {
         let clock = ManualClock::new();
         let secs = Duration::from_secs;
         let mut stopwatch = Stopwatch::new(clock.now() + secs(1), secs(5));
+        let mut n_stops = 0;
         for n_records in 0..1000 {
             clock.advance(Duration::from_millis(10));
-            stopwatch.tick(&clock, n_records);
+            n_stops += u32::from(stopwatch.tick(&clock, n_records));
         }
+        assert_eq!(n_stops, 1);
         let span = stopwatch.read().unwrap();
         assert_eq!(span.pid, std::process::id());
         // A record each 10 ms.
@@ -104,7 +107,7 @@ mod tests {
         let mut short = Stopwatch::new(clock.now(), secs(5));
         for n_records in 0..100 {
             clock.advance(Duration::from_millis(10));
-            short.tick(&clock, n_records);
+            assert!(!short.tick(&clock, n_records));
         }
         assert!(short.read().is_none());
     }
