@@ -3,6 +3,7 @@
 
 mod chaos;
 mod faults;
+mod heartbeats;
 mod life;
 mod numbers;
 mod refusals;
