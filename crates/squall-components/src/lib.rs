@@ -13,6 +13,7 @@ mod json_line;
 mod jsonl;
 mod lines;
 mod log;
+mod mutation;
 mod replayed;
 mod top;
 mod unparsed;

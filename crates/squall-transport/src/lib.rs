@@ -6,6 +6,7 @@
 mod config;
 mod exchange;
 pub mod link;
+mod mutation;
 mod ports;
 pub mod wire;
 

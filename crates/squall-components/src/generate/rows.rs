@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::mutation;
+
 /// A task's share of the rows: every n-th, from its own number on. Memory: O(pending) where they are followed,
 /// nothing otherwise.
 #[derive(Debug)]
@@ -46,8 +48,23 @@ impl Rows {
 
     /// Returns the number below which every row of the task is done. It never becomes smaller.
     pub(super) fn done_below(&self) -> u64 {
+        if mutation::saves_highest() {
+            return self.behind_highest_done();
+        }
         let first = self.pending.as_ref().and_then(BTreeSet::first);
         first.copied().unwrap_or(self.next_idx)
+    }
+
+    /// Returns what is saved by a deliberate defect: the number behind the highest row that is done.
+    fn behind_highest_done(&self) -> u64 {
+        let mut below = self.next_idx;
+        while let Some(pending) = &self.pending
+            && let Some(before) = below.checked_sub(self.n_tasks)
+            && pending.contains(&before)
+        {
+            below = before;
+        }
+        below
     }
 
     /// Goes on at a row of this task; false, and nothing changes, where it is another task's.

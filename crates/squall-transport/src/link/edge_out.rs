@@ -6,6 +6,7 @@ use std::time::Duration;
 use squall_core::engine::{Cursor, Delivery, EdgeId, Item, Mark, RootId};
 use squall_core::{Moment, TaskId};
 
+use crate::mutation::Resend;
 use crate::wire::{
     Cost, EncodeError, Limits, SchemaTable, Stop, TARGET_PAYLOAD_BYTES, encode_large,
     push_first_piece, push_mark, push_piece, push_rows,
@@ -77,6 +78,8 @@ pub(crate) struct EdgeOut {
     n_confirmed: u64,
     /// Tasks whose end has been said: every incarnation of the reader's worker has to hear of it.
     ended: BTreeSet<TaskId>,
+    /// Nothing, unless a test asks for this defect.
+    resend: Resend,
 }
 
 /// One section under way.
@@ -112,6 +115,7 @@ impl EdgeOut {
             n_sent: 0,
             n_confirmed: 0,
             ended: BTreeSet::new(),
+            resend: Resend::new(),
         }
     }
 
@@ -122,6 +126,10 @@ impl EdgeOut {
         filling: &mut Filling<'_>,
         take: &mut dyn FnMut() -> Option<Item>,
     ) -> Filled {
+        if let Some((section, cost)) = self.resend.due() {
+            filling.payload.extend_from_slice(&section);
+            self.note_sent(cost, 0, filling.now, None);
+        }
         loop {
             if filling.room() < MIN_ROOM_BYTES {
                 return Filled::Full;
@@ -157,7 +165,8 @@ impl EdgeOut {
             max_cost: filling.window.saturating_sub(self.outstanding),
             free_first: self.outstanding == 0,
         };
-        let fresh = filling.payload.len() <= 1;
+        let payload_before = filling.payload.len();
+        let fresh = payload_before <= 1;
         let n_before = self.roots.len();
         let roots = &mut self.roots;
         let written = push_rows(
@@ -170,6 +179,8 @@ impl EdgeOut {
         let n_roots = self.roots.len() - n_before;
         if written.n_rows > 0 {
             self.note_sent(written.cost, n_roots, filling.now, None);
+            let section = filling.payload.get(payload_before..).unwrap_or_default();
+            self.resend.sent(self.n_sent, section, written.cost);
         }
         match written.stop {
             Stop::End => {
@@ -308,6 +319,7 @@ impl EdgeOut {
         if n_sections > self.n_sent - whole {
             return None;
         }
+        self.resend.confirmed(n_sections);
         while self.n_confirmed < n_sections {
             self.n_confirmed += 1;
             if let Some(sent) = self.sections.pop_front() {
@@ -332,6 +344,7 @@ impl EdgeOut {
             }
         }
         self.large.take_if(|large| large.n_sent > 0);
+        self.resend.broken();
         self.outstanding = 0;
         self.n_sent = 0;
         self.n_confirmed = 0;
