@@ -2,6 +2,7 @@
 
 pub mod data_dir;
 pub mod elf;
+pub mod fail_point;
 pub mod grpc;
 pub mod health;
 #[cfg(feature = "http")]

@@ -5,7 +5,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A step of replacing a file at which a crash would strike.
+use squall_daemon::fail_point;
+
+/// A step of replacing a file at which a crash would strike. In builds for such tests the process can die there,
+/// at the fail point `Written-NAME` or `Renamed-NAME` for a file of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailPoint {
     /// The new content is durable under another name; the file is still the old one.
@@ -27,6 +30,9 @@ impl FailPoints {
     }
 
     fn pass(&self, point: FailPoint, path: &Path) -> io::Result<()> {
+        if let Some(name) = path.file_name() {
+            fail_point::reach(format_args!("{point:?}-{}", name.display()));
+        }
         match &self.0 {
             Some(hook) => hook(point, path),
             None => Ok(()),

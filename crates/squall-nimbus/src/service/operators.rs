@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use squall_daemon::elf::{Elf, ElfError};
+use squall_daemon::fail_point;
 use squall_daemon::identity::Identity;
 use squall_plan::schedule::Liveness;
 use squall_proto::handshake::agree;
@@ -66,7 +67,12 @@ impl NimbusService {
         };
         let event = Event::Submit(Box::new(submission));
         match self.leader.command(event).await? {
-            Reply::Submitted(topology, plan) => Ok(Planned { topology, plan }),
+            Reply::Submitted(topology, plan) => {
+                if topology.is_some() {
+                    fail_point::reach(format_args!("submit-stored"));
+                }
+                Ok(Planned { topology, plan })
+            }
             other => Err(unexpected(&other)),
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::Digest;
+use squall_daemon::fail_point;
 use squall_proto::Sha256;
 use squall_proto::bounds::MAX_BLOB_BYTES;
 use tokio::task::spawn_blocking;
@@ -142,6 +143,7 @@ impl Fetch {
             let file = File::open(&self.part)?;
             file.set_permissions(Permissions::from_mode(0o500))?;
             file.sync_all()?;
+            fail_point::reach(format_args!("binary-fetched"));
             fs::rename(&self.part, &self.path)?;
             self.path.parent().map_or(Ok(()), sync_directory)
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_core::{Clock, Write};
+use squall_daemon::fail_point;
 use squall_proto::{CheckpointOutcome, CommitCheckpoints};
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
@@ -58,6 +59,7 @@ async fn send(
         client: nimbus.client.clone(),
         commits,
     };
+    fail_point::reach(format_args!("checkpoint-due"));
     let call = nimbus.call(Repeat::No, |mut client| {
         let request = Request::new(commit.clone().into());
         async move { client.commit_checkpoints(request).await }

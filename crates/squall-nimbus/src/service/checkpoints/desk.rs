@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_core::{Fence, MAX_WRITES_PER_COMMIT, StoreError, Write};
+use squall_daemon::fail_point;
 use squall_daemon::shutdown::Scope;
 use squall_proto::bounds::MAX_COMMIT_BYTES;
 use squall_proto::limits::CHECKPOINT_DEADLINE;
@@ -104,6 +105,7 @@ impl CheckpointDesk {
         self.metrics.checkpoint_commits.inc();
         self.metrics.checkpoint_writes.inc_by(batch.n_writes as u64);
         let mut answers = self.store.commit_many(commits).await.into_iter();
+        fail_point::reach(format_args!("checkpoints-stored"));
         for (n_commits, reply) in jobs {
             let own = answers
                 .by_ref()
