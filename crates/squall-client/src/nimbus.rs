@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256 as Sha2};
 use squall_core::{SupervisorId, TopologyId};
 use squall_daemon::grpc::{ChannelLimits, endpoint};
 use squall_daemon::identity::Identity;
 use squall_proto::limits::{
     COMMAND_DEADLINE, HELLO_DEADLINE, MAX_ANSWER_BYTES, MAX_PIECE_BYTES, QUERY_DEADLINE,
 };
+use squall_proto::status::REFUSAL_KEY;
 use squall_proto::wire::blob_client::BlobClient;
 use squall_proto::wire::nimbus_client::NimbusClient;
 use squall_proto::{
     Address, Describe, Description, Drain, Hello, Kill, LogPiece, Planned, Rebalance, Refusal,
-    SetActive, Sha256, Submit, SupervisorInfo, TailLog, TopologyName, TopologySummary, wire,
+    RefusalCode, SetActive, Sha256, Submit, SupervisorInfo, TailLog, TopologyName, TopologySummary,
+    wire,
 };
 use tokio::sync::watch;
-use tonic::Request;
+use tokio::time::{interval, timeout};
 use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
 
 use crate::binary::{Binary, BinaryError};
 use crate::trouble::Trouble;
@@ -25,6 +29,11 @@ use crate::upload;
 
 /// How long a call may take that waits for a disk to take a whole program.
 const UPLOAD_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long a nimbus that went away before it answered may take to come back.
+const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is asked meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// A connection to nimbus, agreed on a protocol.
 #[derive(Clone, Debug)]
@@ -70,9 +79,7 @@ impl Nimbus {
         for address in addresses {
             match Self::connect_to(address).await {
                 Ok(nimbus) => return Ok(nimbus),
-                Err(Trouble::Refused(refusal))
-                    if refusal.code == squall_proto::RefusalCode::Unavailable =>
-                {
+                Err(Trouble::Refused(refusal)) if refusal.code == RefusalCode::Unavailable => {
                     tried.push((address.to_string(), refusal));
                 }
                 Err(trouble) => return Err(trouble),
@@ -83,15 +90,11 @@ impl Nimbus {
 
     async fn connect_to(address: &Address) -> Result<Self, Trouble> {
         let unreachable = |error: tonic::transport::Error| {
-            Trouble::Refused(Refusal::from(tonic::Status::from_error(error.into())))
+            Trouble::Refused(Refusal::from(Status::from_error(error.into())))
         };
         let endpoint = endpoint(address, &ChannelLimits::control()).map_err(unreachable)?;
         let channel = endpoint.connect().await.map_err(|error| {
-            Trouble::Refused(Refusal::new(
-                squall_proto::RefusalCode::Unavailable,
-                causes(&error),
-                "",
-            ))
+            Trouble::Refused(Refusal::new(RefusalCode::Unavailable, causes(&error), ""))
         })?;
         let mut operations =
             NimbusClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
@@ -154,7 +157,7 @@ impl Nimbus {
             .upload(within(UPLOAD_DEADLINE, messages))
             .await
             .map_err(|status| match Refusal::from(&status) {
-                refusal if refusal.code == squall_proto::RefusalCode::WrongHash => {
+                refusal if refusal.code == RefusalCode::WrongHash => {
                     BinaryError::Changed(binary.path().to_owned()).into()
                 }
                 refusal => Trouble::Refused(refusal),
@@ -162,14 +165,59 @@ impl Nimbus {
         Ok(true)
     }
 
-    /// Has a topology run, or says what would happen.
+    /// Has a topology run, or says what would happen. When nimbus goes away before it answers, it is asked until
+    /// it is back, for 20 s at most, whether it has taken the topology: what it took counts as answered.
     ///
     /// # Errors
-    /// [`Trouble`]; nothing runs.
+    /// [`Trouble`]; nothing runs, unless it is [`Trouble::Unanswered`].
     pub async fn submit(&mut self, submit: Submit) -> Result<Planned, Trouble> {
-        let asked = wire::SubmitRequest::from(submit);
-        let answer = self.operations.submit(within(COMMAND_DEADLINE, asked));
-        Ok(answer.await?.into_inner().try_into()?)
+        let asked = within(COMMAND_DEADLINE, wire::SubmitRequest::from(submit.clone()));
+        let status = match self.operations.submit(asked).await {
+            Ok(answer) => return Ok(answer.into_inner().try_into()?),
+            Err(status) => status,
+        };
+        if submit.dry_run || !is_unanswered(&status) {
+            return Err(status.into());
+        }
+        let settling = timeout(SETTLE_WITHIN, self.settle(&submit));
+        match settling.await {
+            Ok(Some(planned)) => return Ok(planned),
+            Ok(None) => {}
+            Err(_) => return Err(Trouble::Unanswered(status.into())),
+        }
+        let asked = within(COMMAND_DEADLINE, wire::SubmitRequest::from(submit));
+        match self.operations.submit(asked).await {
+            Ok(answer) => Ok(answer.into_inner().try_into()?),
+            Err(status) if is_unanswered(&status) => Err(Trouble::Unanswered(status.into())),
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    /// Asks until nimbus answers whether it runs this very topology; returns where, if it does.
+    async fn settle(&mut self, submit: &Submit) -> Option<Planned> {
+        let spec: [u8; 32] = Sha2::digest(&submit.spec_json).into();
+        let spec = Sha256::new(spec);
+        let mut looks = interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            let asked = wire::DescribeRequest::from(Describe {
+                name: submit.name.clone(),
+            });
+            let answer = self.operations.describe(within(QUERY_DEADLINE, asked));
+            let found: Description = match answer.await {
+                Ok(answer) => answer.into_inner().try_into().ok()?,
+                Err(status) if is_unanswered(&status) => continue,
+                // It doesn't know the topology, or says what else is the matter when it is asked again.
+                Err(_) => return None,
+            };
+            let topology = found.topology;
+            let is_it =
+                topology.spec_sha256 == spec && topology.binary_sha256 == submit.binary_sha256;
+            return is_it.then_some(Planned {
+                topology: Some(topology.id),
+                plan: found.plan,
+            });
+        }
     }
 
     /// Lists the topologies.
@@ -256,9 +304,22 @@ impl Nimbus {
             .tail_log(Request::new(asked))
             .await?
             .into_inner();
-        let read = |piece: Result<wire::TailLogResponse, tonic::Status>| Ok(piece?.try_into()?);
+        let read = |piece: Result<wire::TailLogResponse, Status>| Ok(piece?.try_into()?);
         Ok(Box::pin(pieces.map(read)))
     }
+}
+
+/// Tells whether a call broke off on the way: it may have been done.
+fn is_unanswered(status: &Status) -> bool {
+    let broke_off = matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+    );
+    broke_off && !status.metadata().contains_key(REFUSAL_KEY)
 }
 
 /// Says what went wrong, with its causes: "transport error" alone helps nobody.

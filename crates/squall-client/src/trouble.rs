@@ -14,6 +14,9 @@ pub enum Trouble {
     /// Nimbus says no.
     #[error("{}", .0.message)]
     Refused(Refusal),
+    /// Nimbus went away before it answered: whether it did what was asked isn't known.
+    #[error("nimbus went away before it answered: {}", .0.message)]
+    Unanswered(Refusal),
     /// An address that is none.
     #[error("`{given}` is no address of a nimbus: {error}")]
     Address {
@@ -40,6 +43,11 @@ impl Trouble {
                     .to_owned(),
             ),
             Self::Refused(refusal) => refusal.action.as_ref().map(ToString::to_string),
+            Self::Unanswered(_) => Some(
+                "see by `squall list` what it has done once it is back; what it did stands, and is refused when it \
+                 is asked for again"
+                    .to_owned(),
+            ),
             Self::Address { .. } => Some("give HOST:PORT, several with commas in between".to_owned()),
             Self::Answer(_) => Some("check that nimbus and this command are of one version".to_owned()),
             Self::Binary(_) => None,

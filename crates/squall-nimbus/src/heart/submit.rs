@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use squall_plan::schedule::Liveness;
 use squall_proto::handshake::runs_on;
-use squall_proto::{BinaryNeeds, Parallelism, Refusal, RefusalCode, Topology};
+use squall_proto::{BinaryNeeds, Parallelism, Refusal, RefusalCode, Sha256, Submit, Topology};
 
 use super::desired::{Lifecycle, Record};
 use super::draft::Draft;
@@ -34,6 +34,9 @@ pub(super) fn submit(
                 let message = format!("a topology `{name}` is still ending: {}", record.id());
                 let action = "wait until `squall list` doesn't show it any more, then submit again";
                 Refusal::new(RefusalCode::AlreadyRunning, message, action).with("name", name)
+            }
+            _ if is_same(record, &submit, spec_sha256) => {
+                Refusal::already_submitted(record.id(), name)
             }
             _ => Refusal::already_running(record.id(), name),
         });
@@ -100,6 +103,12 @@ pub(super) fn submit(
     }
     keep(observed, reasons);
     Ok(Reply::Submitted(Some(id), plan))
+}
+
+/// Tells whether a topology is the one that is submitted.
+fn is_same(record: &Record, submit: &Submit, spec_sha256: Sha256) -> bool {
+    let topology = &record.topology;
+    topology.spec_sha256 == spec_sha256 && topology.binary_sha256 == submit.binary_sha256
 }
 
 /// Refuses a binary that a supervisor couldn't run.

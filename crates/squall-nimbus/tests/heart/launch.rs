@@ -130,8 +130,18 @@ fn what_can_not_be_is_refused_and_nothing_is_half_done() {
         assert_eq!((refusal.code, refusal.message.as_str()), (code, text));
         assert_eq!(world.store, before);
     };
+    // The same once more, perhaps by who had no answer, and another of that name.
     refused(
         submission("words", 1, 1, false),
+        RefusalCode::AlreadyRunning,
+        "a topology `words` runs already: words-1, with this very spec and program",
+    );
+    let mut other = submission("words", 1, 1, false);
+    if let Event::Submit(other) = &mut other {
+        other.spec_sha256 = squall_proto::Sha256::new([9; 32]);
+    }
+    refused(
+        other,
         RefusalCode::AlreadyRunning,
         "a topology `words` runs already: words-1",
     );

@@ -34,6 +34,21 @@ impl Refusal {
             .with("topology_id", id)
     }
 
+    /// This very topology, with the same spec and program, runs already: it may be the caller's own, from an
+    /// attempt that was not answered.
+    #[must_use]
+    pub fn already_submitted(id: &TopologyId, name: &TopologyName) -> Self {
+        let message =
+            format!("a topology `{name}` runs already: {id}, with this very spec and program");
+        let action = format!(
+            "if an earlier submit got no answer, this is what it did: see `squall describe {name}`; otherwise end \
+             it with `squall kill {name}`, or submit this one under another name"
+        );
+        Self::new(RefusalCode::AlreadyRunning, message, action)
+            .with("name", name)
+            .with("topology_id", id)
+    }
+
     /// The topology's state doesn't allow that; `wanted` is a verb: `activate`.
     #[must_use]
     pub fn illegal_move(name: &TopologyName, state: TopologyState, wanted: &str) -> Self {
