@@ -36,8 +36,8 @@ use crate::keeper::{KeepError, Keeper};
 use crate::leader::{Leader, LeaderHandle};
 use crate::metrics::NimbusMetrics;
 use crate::service::{
-    BlobService, CheckpointDesk, CheckpointService, CoordinationService, Logs, NimbusService,
-    Refusals,
+    BlobService, CheckpointDesk, CheckpointService, CoordinationService, Counted, Logs,
+    NimbusService, Refusals,
 };
 use crate::sweep::sweep;
 
@@ -100,6 +100,7 @@ struct Services {
     blobs: BlobService,
     store: BlobStore,
     handle: LeaderHandle,
+    metrics: NimbusMetrics,
 }
 
 /// Runs a nimbus until its scope drains.
@@ -223,6 +224,7 @@ impl Nimbus {
             ),
             store: stores.blobs,
             handle,
+            metrics: metrics.clone(),
         };
         Ok(Self {
             scope,
@@ -289,11 +291,12 @@ impl Nimbus {
             .max_decoding_message_size(MAX_CHECKPOINTS_BYTES)
             .max_encoding_message_size(MAX_CHECKPOINTS_BYTES);
         let blobs = BlobServer::new(services.blobs).max_decoding_message_size(MAX_PIECE_BYTES);
+        let refusals = |service| Refusals::of(service, services.metrics.clone());
         let serving = grpc::server(&ServerLimits::nimbus())
-            .add_service(nimbus)
-            .add_service(coordination)
-            .add_service(checkpoints)
-            .add_service(blobs)
+            .add_service(Counted::new(nimbus, refusals("nimbus")))
+            .add_service(Counted::new(coordination, refusals("coordination")))
+            .add_service(Counted::new(checkpoints, refusals("checkpoints")))
+            .add_service(Counted::new(blobs, refusals("blob")))
             .serve_with_incoming_shutdown(grpc::incoming(listener), scope.draining());
         let leading = leader.run(scope.clone());
         tokio::pin!(serving, leading);

@@ -3,6 +3,7 @@
 mod attend;
 mod blobs;
 mod checkpoints;
+mod counted;
 mod logs;
 mod operators;
 
@@ -14,6 +15,7 @@ use crate::metrics::NimbusMetrics;
 pub(crate) use attend::CoordinationService;
 pub(crate) use blobs::BlobService;
 pub(crate) use checkpoints::{CheckpointDesk, CheckpointService};
+pub(crate) use counted::Counted;
 pub(crate) use logs::Logs;
 pub(crate) use operators::NimbusService;
 
@@ -29,9 +31,14 @@ impl Refusals {
         Self { metrics, service }
     }
 
+    /// Counts one that has its status already.
+    pub(crate) fn count(&self) {
+        self.metrics.refused(self.service);
+    }
+
     /// Turns a refusal into the status that the caller gets.
     pub(crate) fn status(&self, refusal: impl Into<Refusal>) -> Status {
-        self.metrics.refused(self.service);
+        self.count();
         Status::from(refusal.into())
     }
 }
