@@ -98,6 +98,7 @@ impl Cluster {
 
     /// Kills a worker.
     pub(crate) fn kill(&mut self, worker: u32) {
+        self.oracle.kill();
         self.nodes.remove(&worker).unwrap().kill();
     }
 

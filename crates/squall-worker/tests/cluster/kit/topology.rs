@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ struct Noted {
     n_timed_out: AtomicU64,
     n_lost: AtomicU64,
     n_spouts_opened: AtomicU64,
+    /// A worker was killed: its source waits for nothing, and no other can tell whether it was its own.
+    killed: AtomicBool,
     /// Sinks hold their threads.
     blocked: AtomicBool,
     /// The source can't go on.
@@ -66,6 +68,11 @@ impl Oracle {
     /// Has the sinks hold their threads, or lets them go on.
     pub(crate) fn block(&self, blocked: bool) {
         self.0.blocked.store(blocked, Ordering::SeqCst);
+    }
+
+    /// Has sources close without waiting for their last save.
+    pub(crate) fn kill(&self) {
+        self.0.killed.store(true, Ordering::SeqCst);
     }
 
     /// Has the source give up.
@@ -195,7 +202,14 @@ impl Spout for Numbers {
         if let Some(stop) = self.stop.take()
             && stop.send(answer).is_ok()
         {
-            answered.recv_timeout(Duration::from_secs(2)).ok();
+            let mut patience = 500;
+            while !self.oracle.0.killed.load(Ordering::SeqCst)
+                && patience > 0
+                && answered.recv_timeout(Duration::from_millis(20))
+                    == Err(RecvTimeoutError::Timeout)
+            {
+                patience -= 1;
+            }
         }
     }
 
