@@ -3,7 +3,9 @@
 //!
 //! Whatever becomes of a test, all of them are killed at its end, workers too, by their process ids.
 
+pub mod disk;
 mod orphans;
+mod probe;
 mod state;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ pub struct Cluster {
     folder: TempDir,
     nimbus: Option<Process>,
     nimbus_args: Vec<String>,
+    /// The size of the disk that nimbus has for itself, if it has one.
+    nimbus_disk_mib: Option<u32>,
     address: String,
     http: String,
     supervisors: BTreeMap<String, Process>,
@@ -60,11 +64,25 @@ impl Cluster {
     /// # Errors
     /// If a process doesn't start.
     pub async fn start_with(supervisors: &[&str], nimbus_args: &[&str]) -> Result<Self> {
+        Self::start_on(supervisors, nimbus_args, None).await
+    }
+
+    /// Does as [`Cluster::start_with`]; the cluster's state is on a disk of so many MiB of its own, if a size is
+    /// given, and the programs aren't.
+    ///
+    /// # Errors
+    /// If a process doesn't start, or the system doesn't let tests mount.
+    pub async fn start_on(
+        supervisors: &[&str],
+        nimbus_args: &[&str],
+        nimbus_disk_mib: Option<u32>,
+    ) -> Result<Self> {
         let any_port = "127.0.0.1:0".to_owned();
         let mut cluster = Self {
             folder: tempfile::tempdir()?,
             nimbus: None,
             nimbus_args: nimbus_args.iter().map(ToString::to_string).collect(),
+            nimbus_disk_mib,
             address: any_port.clone(),
             http: any_port,
             supervisors: BTreeMap::new(),
@@ -115,12 +133,16 @@ impl Cluster {
     /// If it doesn't start.
     pub async fn start_nimbus(&mut self) -> Result<()> {
         self.kill_nimbus()?;
-        let mut args = vec!["nimbus", "--data-dir", "nimbus"];
+        let mut args = vec!["nimbus", "--data-dir", disk::NIMBUS];
         args.extend(["--listen", &self.address, "--http", &self.http]);
         args.extend(self.nimbus_args.iter().map(String::as_str));
         let talk = format!("{:02}-nimbus.txt", self.n_started);
         self.n_started += 1;
-        let (process, ready) = serve(&args, self.folder.path(), &talk).await?;
+        let process = match self.nimbus_disk_mib {
+            Some(mib) => disk::start(&args, self.folder.path(), &talk, mib)?,
+            None => Process::start(&args, self.folder.path(), &talk)?,
+        };
+        let (process, ready) = until_it_serves(process, "nimbus").await?;
         self.nimbus = Some(process);
         self.address = ready.of("grpc")?;
         self.http = ready.of("http")?;
@@ -143,8 +165,22 @@ impl Cluster {
     /// # Errors
     /// If it doesn't start.
     pub async fn start_supervisor(&mut self, name: &str, args: &[&str]) -> Result<()> {
+        let nimbus = self.address.clone();
+        self.start_supervisor_of(name, &nimbus, args).await
+    }
+
+    /// Does as [`Cluster::start_supervisor`] with nimbus at another address, where a proxy leads to it.
+    ///
+    /// # Errors
+    /// If it doesn't start.
+    pub async fn start_supervisor_of(
+        &mut self,
+        name: &str,
+        nimbus: &str,
+        args: &[&str],
+    ) -> Result<()> {
         self.kill_supervisor(name)?;
-        let mut all = vec!["supervisor", "--id", name, "--nimbus", &self.address];
+        let mut all = vec!["supervisor", "--id", name, "--nimbus", nimbus];
         // Absolute, so that its workers' command lines name this folder.
         let data_dir = self.folder.path().join(name);
         let data_dir = data_dir.to_str().context("a path that is text")?;
@@ -152,7 +188,8 @@ impl Cluster {
         all.extend(args);
         let talk = format!("{:02}-{name}.txt", self.n_started);
         self.n_started += 1;
-        let (process, _) = serve(&all, self.folder.path(), &talk).await?;
+        let process = Process::start(&all, self.folder.path(), &talk)?;
+        let (process, _) = until_it_serves(process, name).await?;
         self.supervisors.insert(name.to_owned(), process);
         Ok(())
     }
@@ -370,11 +407,10 @@ impl Ready {
     }
 }
 
-/// Starts a daemon and waits until it serves.
-async fn serve(args: &[&str], folder: &Path, talk: &str) -> Result<(Process, Ready)> {
-    let mut process = Process::start(args, folder, talk)?;
+/// Waits until a daemon serves.
+async fn until_it_serves(mut process: Process, name: &str) -> Result<(Process, Ready)> {
     let mut ready = None;
-    until(&format!("squall {} serves", args.join(" ")), || {
+    until(&format!("{name} serves"), || {
         let said = process.said()?;
         let line = said.lines().find(|line| line.starts_with("ready "));
         ready = line.map(|line| Ready(line.to_owned()));

@@ -10,6 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{squall, until};
 
+/// The folder, in that of a process, whose files arm fail points.
+pub(crate) const FAIL_POINTS: &str = "fail-points";
+
 /// A running `squall`. Dropping it kills it.
 pub struct Process {
     child: Child,
@@ -23,11 +26,22 @@ impl Process {
     /// # Errors
     /// If it can't be built or started.
     pub fn start(args: &[&str], folder: &Path, talk: &str) -> Result<Self> {
+        let mut command = Command::new(squall()?);
+        command.args(args);
+        Self::start_by(command, folder, talk)
+    }
+
+    /// Does as [`Process::start`] by a command that becomes `squall`, under its own process id.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn start_by(mut command: Command, folder: &Path, talk: &str) -> Result<Self> {
         let talk = folder.join(talk);
         let said = File::create(&talk)?;
-        let child = Command::new(squall()?)
-            .args(args)
+        let child = command
             .current_dir(folder)
+            // What tests put there, builds with the feature `fail-points` heed.
+            .env("SQUALL_FAIL_POINTS", folder.join(FAIL_POINTS))
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said)

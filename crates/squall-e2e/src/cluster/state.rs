@@ -91,6 +91,7 @@ pub struct Supervisor {
     pub id: String,
     pub address: String,
     pub state: String,
+    pub age_ms: u64,
 }
 
 impl Described {
