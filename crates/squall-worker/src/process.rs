@@ -4,10 +4,12 @@
 
 use std::any::Any;
 use std::io;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use squall_core::Registry;
@@ -28,9 +30,12 @@ use crate::worker::{Host, StartError, Worker};
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_FILTER: &str = "info";
-/// Threads for links and reports, and as many for the asynchronous work of components. Tasks have threads of
-/// their own.
+/// Threads for the asynchronous work of components. Tasks have threads of their own.
 const N_IO_THREADS: usize = 2;
+/// How many cores share a thread for links and reports. More such threads wake each other for every frame.
+const CORES_A_LINK_THREAD: usize = 4;
+/// The most of these threads.
+const MAX_LINK_THREADS: usize = 4;
 /// How long the process may take to end: supervisors kill it 5 s after SIGTERM. Within the first bound the
 /// worker drains and winds up by itself.
 const BOUNDS: ShutdownBounds = ShutdownBounds {
@@ -100,7 +105,10 @@ fn run(
         address = %launch.bind_address, "worker started"
     );
     let blueprint = Blueprint::new(&launch, registry, rebuild)?;
-    let (links, components) = (threads("squall-link")?, threads("squall-io")?);
+    let (links, components) = (
+        threads("squall-link", n_link_threads())?,
+        threads("squall-io", N_IO_THREADS)?,
+    );
     let serving = serve(launch, blueprint, registry, components.handle());
     let reason = links.block_on(serving);
     // What didn't end in time ends with the process.
@@ -109,9 +117,14 @@ fn run(
     reason
 }
 
-fn threads(name: &str) -> Result<Runtime, Trouble> {
+fn n_link_threads() -> usize {
+    let n_cores = available_parallelism().map_or(1, NonZero::get);
+    (n_cores / CORES_A_LINK_THREAD).clamp(1, MAX_LINK_THREADS)
+}
+
+fn threads(name: &str, n_threads: usize) -> Result<Runtime, Trouble> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(N_IO_THREADS)
+        .worker_threads(n_threads)
         .thread_name(name)
         .enable_all()
         .build()
