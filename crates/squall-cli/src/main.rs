@@ -11,6 +11,13 @@ mod new;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// Tuples are made by one thread and dropped by another, which the system's allocator does under locks. The
+/// choice is this program's: the libraries leave it to whoever links them.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 const EXAMPLES: &str = "\
 Examples:
   squall demo                                  see the main job at work; nothing else to install
