@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::process::FAIL_POINTS;
 use crate::until;
@@ -27,23 +27,17 @@ impl Cluster {
             .join(folder))
     }
 
-    /// Returns why workers of a supervisor have ended, each as it last said itself.
+    /// Returns why workers of a supervisor have ended, as it has logged each end: the workers' own files go when
+    /// their slots are free again.
     ///
     /// # Errors
-    /// If the supervisor's folder can't be read.
+    /// If the supervisor doesn't run.
     pub fn exit_reasons(&self, supervisor: &str) -> Result<Vec<String>> {
-        let mut reasons = Vec::new();
-        for slot in fs::read_dir(self.folder().join(supervisor).join("slots"))? {
-            let Ok(workers) = fs::read_dir(slot?.path().join("workers")) else {
-                // Nobody has run there.
-                continue;
-            };
-            for worker in workers {
-                let reason = worker?.path().join("exit-reason");
-                reasons.extend(fs::read_to_string(reason).ok());
-            }
-        }
-        Ok(reasons)
+        let process = self.supervisors.get(supervisor);
+        let said = process.context("the supervisor doesn't run")?.said()?;
+        let ends = said.lines().filter(|line| line.contains("worker is gone"));
+        let reasons = ends.filter_map(|line| line.split_once("reason="));
+        Ok(reasons.map(|(_, reason)| reason.to_owned()).collect())
     }
 
     /// Reads one of nimbus's pages, `/healthz` or `/metrics`, with its status line and headers.
