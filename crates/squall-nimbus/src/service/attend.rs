@@ -118,7 +118,11 @@ impl Stand {
         match ended {
             Ok(()) => info!(supervisor_id = %self.id, "supervisor has left"),
             Err(refusal) => {
-                warn!(supervisor_id = %self.id, error = %refusal.message, "supervisor's stream ended");
+                if self.service.scope.is_draining() {
+                    info!(supervisor_id = %self.id, "nimbus leaves its supervisor");
+                } else {
+                    warn!(supervisor_id = %self.id, error = %refusal.message, "supervisor's stream ended");
+                }
                 let status = self.service.refusals.status(refusal);
                 // Who doesn't read will not hear why.
                 sender.try_send(Err(status)).ok();
