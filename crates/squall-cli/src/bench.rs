@@ -1,8 +1,9 @@
 //! `bench`: how fast ordinary topologies run, through the same path as `run`.
 //!
 //! Each case runs twice, acked and unacked, and each time first at full speed for throughput, then at a
-//! fixed rate for latency. Over several processes there is one case, acked, on a cluster of its own. What is lost is found by arithmetic: the source says how many records it
-//! emitted, the sink how many came.
+//! fixed rate for latency. Over several processes there is one case, acked, on a cluster of its own. What is lost is
+//! found by arithmetic: the source says how many records it emitted, the sink how many came. Each run of each adds to
+//! a row of the report (`row.rs`), which shows medians.
 
 mod board;
 mod case;
@@ -13,9 +14,13 @@ mod latencies;
 mod measure;
 mod noise;
 mod processes;
+mod quantity;
 mod report;
+mod row;
+mod section;
 mod sink;
 mod source;
+mod spread;
 mod stopwatch;
 mod words;
 
@@ -31,7 +36,7 @@ use squall_core::Registry;
 
 use board::Board;
 use case::Case;
-use report::{Measured, Report};
+use report::Report;
 
 /// Before figures are taken.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -58,6 +63,9 @@ pub(crate) struct BenchArgs {
     /// How long each measurement takes, in seconds, after a second of warm-up
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
+    /// How many times everything is measured; figures are then medians, with the smallest and the largest
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
     /// How to print the figures
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
@@ -75,10 +83,16 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
         console::say("this is a debug build: its figures say nothing about a release build");
     }
     let mut report = Report::default();
-    if args.processes.get() > 1 {
-        report.push(spread(args, program)?);
-    } else {
-        in_one_process(args, program, &mut report)?;
+    // Round by round: a machine that slows down does so for all rows.
+    for round in 1..=args.repeat {
+        if args.repeat > 1 {
+            console::say(format_args!("round {round} of {}", args.repeat));
+        }
+        if args.processes.get() > 1 {
+            over_processes(args, program, &mut report)?;
+        } else {
+            in_one_process(args, program, &mut report)?;
+        }
     }
     match args.output {
         Format::Table => console::data(&report),
@@ -96,14 +110,14 @@ pub(crate) fn components(registry: &mut Registry) {
     case::register(registry, &Board::shared());
 }
 
-fn spread(args: &BenchArgs, program: &Program) -> Result<Measured> {
+fn over_processes(args: &BenchArgs, program: &Program, report: &mut Report) -> Result<()> {
     let (case, n) = (args.case.unwrap_or(Case::WordCount), args.processes);
     if case != Case::WordCount {
         let name = case.name();
         return Err(format!("`{name}` has one process; `--case word-count` has several").into());
     }
     console::say(format_args!("{} over {n} processes, acked …", case.name()));
-    processes::measure(case, n, args.seconds, program)
+    processes::measure(case, n, args.seconds, (program, report))
 }
 
 fn in_one_process(args: &BenchArgs, program: &Program, report: &mut Report) -> Result<()> {
@@ -114,7 +128,7 @@ fn in_one_process(args: &BenchArgs, program: &Program, report: &mut Report) -> R
         for acked in [true, false] {
             let kind = if acked { "acked" } else { "unacked" };
             console::say(format_args!("{} {kind} …", case.name()));
-            report.push(measure::measure(case, acked, args.seconds, program)?);
+            measure::measure(case, acked, args.seconds, (program, report))?;
         }
     }
     Ok(())

@@ -15,18 +15,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 
-const FIELDS: [&str; 10] = [
-    "case",
-    "acked",
-    "processes",
-    "parallelism",
-    "source_records_per_s",
-    "cpu_ns_per_hop",
-    "rate_per_s",
-    "p50_us",
-    "p99_us",
-    "lost",
-];
+/// What each row says of itself.
+const KEY: [&str; 4] = ["case", "acked", "processes", "parallelism"];
+/// What was measured at full speed.
+const THROUGHPUT: [&str; 3] = ["source_records_per_s", "cpu_ns_per_hop", "lost"];
+/// And at a rate.
+const LATENCY: [&str; 4] = ["rate_per_s", "p50_us", "p99_us", "lost"];
 /// How often something that takes its time is looked at, and how many times.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const MAX_LOOKS: u32 = 2400;
@@ -38,55 +32,78 @@ fn bench(args: &[&str]) -> Command {
     command
 }
 
-fn cases(mut command: Command) -> Vec<Json> {
+fn report(mut command: Command) -> Json {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
-    report["cases"].as_array().unwrap().clone()
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn fields(case: &Json) -> Vec<&str> {
-    let fields = case.as_object().unwrap().keys();
+fn rows<'r>(report: &'r Json, section: &str) -> Vec<&'r Json> {
+    report[section].as_array().unwrap().iter().collect()
+}
+
+fn fields(row: &Json) -> Vec<&str> {
+    let fields = row.as_object().unwrap().keys();
     fields.map(String::as_str).collect()
 }
 
-fn check_figures(case: &Json) {
-    assert_eq!(case["lost"], 0, "{case}");
-    assert!(case["source_records_per_s"].as_u64() > Some(1000), "{case}");
-    assert!(case["cpu_ns_per_hop"].as_u64() > Some(0), "{case}");
-    assert!(case["p50_us"].as_u64() > Some(0), "{case}");
-    assert!(case["p99_us"].as_u64() >= case["p50_us"].as_u64(), "{case}");
+/// Checks that a row has its key, the quantities, and so many runs of these.
+fn check_row(row: &Json, quantities: &[&str], n_runs: usize) {
+    assert_eq!(fields(row), [&KEY, quantities, &["runs"]].concat());
+    assert_eq!(row["lost"], 0, "{row}");
+    let runs = row["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), n_runs, "{row}");
+    for run in runs {
+        assert_eq!(fields(run), quantities);
+    }
+}
+
+fn check_throughput(row: &Json, n_runs: usize) {
+    check_row(row, &THROUGHPUT, n_runs);
+    assert!(row["source_records_per_s"].as_u64() > Some(1000), "{row}");
+    assert!(row["cpu_ns_per_hop"].as_f64() > Some(0.0), "{row}");
+}
+
+fn check_latency(row: &Json, quantities: &[&str], n_runs: usize) {
+    check_row(row, quantities, n_runs);
+    assert!(row["p50_us"].as_u64() > Some(0), "{row}");
+    assert!(row["p99_us"].as_u64() >= row["p50_us"].as_u64(), "{row}");
 }
 
 #[test]
 fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
-    let cases = cases(bench(&["--case", "word-count", "--seconds", "1"]));
-    let acked: Vec<_> = cases.iter().map(|case| case["acked"].as_bool()).collect();
-    assert_eq!(acked, [Some(true), Some(false)]);
-    for case in &cases {
-        assert_eq!(fields(case), FIELDS);
-        check_figures(case);
+    let report = report(bench(&["--case", "word-count", "--seconds", "1"]));
+    let rows = |section| rows(&report, section);
+    for section in ["cases", "latencies"] {
+        let rows = rows(section).into_iter();
+        let acked: Vec<_> = rows.map(|row| row["acked"].as_bool()).collect();
+        assert_eq!(acked, [Some(true), Some(false)]);
+    }
+    for row in rows("cases") {
+        check_throughput(row, 1);
+    }
+    for row in rows("latencies") {
+        check_latency(row, &LATENCY, 1);
     }
 }
 
 #[test]
-fn word_count_over_two_workers_loses_nothing_and_leaves_none() {
+fn repeated_over_two_workers_word_count_loses_nothing_and_leaves_none() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = bench(&["--processes", "2", "--seconds", "1"]);
+    let mut command = bench(&["--processes", "2", "--seconds", "1", "--repeat", "2"]);
     command.env("TMPDIR", folder.path());
-    let cases = cases(command);
-    let [case] = cases.as_slice() else {
-        panic!("{cases:?}");
+    let report = report(command);
+    let (cases, latencies) = (rows(&report, "cases"), rows(&report, "latencies"));
+    let ([case], [latency]) = (cases.as_slice(), latencies.as_slice()) else {
+        panic!("{report}");
     };
-    let mut expected = FIELDS.to_vec();
-    expected.insert(9, "idle_p99_us");
-    assert_eq!(fields(case), expected);
     assert_eq!(
         (&case["processes"], &case["acked"]),
         (&2.into(), &true.into())
     );
-    assert!(case["idle_p99_us"].as_u64() > Some(0), "{case}");
-    check_figures(case);
+    check_throughput(case, 2);
+    let quantities = ["rate_per_s", "p50_us", "p99_us", "idle_p99_us", "lost"];
+    check_latency(latency, &quantities, 2);
     assert_eq!(workers_in(folder.path()), Vec::<u32>::new());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -14,7 +14,11 @@ use super::WARM_UP;
 use super::board::Board;
 use super::case::{Case, Mode, add_words, registry};
 use super::figures::Figures;
-use super::report::Measured;
+use super::latencies::Latencies;
+use super::quantity::Quantity;
+use super::report::Report;
+use super::row::{Key, Sample};
+use super::section::Section;
 use super::stopwatch::cpu_time;
 
 /// The rate at which latency is measured.
@@ -28,14 +32,46 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What one run showed.
 pub(super) struct Run {
     pub(super) records_per_sec: u64,
-    pub(super) cpu_ns_per_record: u64,
-    pub(super) p50_us: u64,
-    pub(super) p99_us: u64,
+    pub(super) cpu_ns_per_record: f64,
+    pub(super) latencies: Latencies,
     pub(super) lost: u64,
 }
 
+impl Run {
+    /// Returns what a run at full speed says.
+    pub(super) fn throughput(&self, case: Case) -> Sample {
+        Sample::from([
+            (Quantity::RecordsPerSec, self.records_per_sec as f64),
+            (
+                Quantity::CpuNsPerHop,
+                self.cpu_ns_per_record / case.hops() as f64,
+            ),
+            (Quantity::Lost, self.lost as f64),
+        ])
+    }
+
+    /// Returns what a run at this rate says.
+    pub(super) fn latency(&self, rate_per_sec: u64) -> Sample {
+        let us = |quantile| self.latencies.value_us(quantile) as f64;
+        Sample::from([
+            (Quantity::RatePerSec, rate_per_sec as f64),
+            (Quantity::P50Us, us(0.5)),
+            (Quantity::P99Us, us(0.99)),
+            (Quantity::Lost, self.lost as f64),
+        ])
+    }
+}
+
 /// Measures a case for `secs` at full speed and for `secs` at a rate.
-pub(super) fn measure(case: Case, acked: bool, secs: u32, program: &Program) -> Result<Measured> {
+///
+/// # Errors
+/// The topology can't be run, or for too short a time.
+pub(super) fn measure(
+    case: Case,
+    acked: bool,
+    secs: u32,
+    (program, report): (&Program, &mut Report),
+) -> Result<()> {
     let run = |rate_per_sec| {
         let mode = Mode {
             acked,
@@ -47,20 +83,21 @@ pub(super) fn measure(case: Case, acked: bool, secs: u32, program: &Program) -> 
         };
         run(case, &mode, program)
     };
-    let (full, paced) = (run(None)?, run(Some(RATE_PER_SEC))?);
-    Ok(Measured {
-        case: case.name(),
+    let key = Key {
+        case: case.name().to_owned(),
         acked,
         processes: 1,
         parallelism: case.parallelism(1),
-        source_records_per_s: full.records_per_sec,
-        cpu_ns_per_hop: full.cpu_ns_per_record / case.hops(),
-        rate_per_s: RATE_PER_SEC,
-        p50_us: paced.p50_us,
-        p99_us: paced.p99_us,
-        idle_p99_us: None,
-        lost: full.lost + paced.lost,
-    })
+        setting: String::new(),
+    };
+    report.add(
+        Section::Throughput,
+        key.clone(),
+        run(None)?.throughput(case),
+    );
+    let paced = run(Some(RATE_PER_SEC))?;
+    report.add(Section::Latency, key, paced.latency(RATE_PER_SEC));
+    Ok(())
 }
 
 fn run(case: Case, mode: &Mode, program: &Program) -> Result<Run> {
@@ -97,9 +134,8 @@ fn run(case: Case, mode: &Mode, program: &Program) -> Result<Run> {
     Ok(Run {
         records_per_sec: first.rate_until(last),
         cpu_ns_per_record: first.cpu_ns_per_record_until(last),
-        p50_us: figures.latencies.value_us(0.5),
-        p99_us: figures.latencies.value_us(0.99),
         lost: lost(case, &figures),
+        latencies: figures.latencies,
     })
 }
 
@@ -127,10 +163,9 @@ impl Mark {
         u64::try_from(n_records * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
     }
 
-    fn cpu_ns_per_record_until(&self, later: &Self) -> u64 {
-        let n_records = u128::from(later.n_records.saturating_sub(self.n_records)).max(1);
-        let nanos = later.cpu.saturating_sub(self.cpu).as_nanos();
-        u64::try_from(nanos / n_records).unwrap_or(u64::MAX)
+    fn cpu_ns_per_record_until(&self, later: &Self) -> f64 {
+        let n_records = later.n_records.saturating_sub(self.n_records).max(1);
+        later.cpu.saturating_sub(self.cpu).as_nanos() as f64 / n_records as f64
     }
 }
 

@@ -21,7 +21,10 @@ use super::figures::{Figures, Span};
 use super::host::Host;
 use super::measure::{Run, lost};
 use super::noise::ping_pong;
-use super::report::Measured;
+use super::quantity::Quantity;
+use super::report::Report;
+use super::row::Key;
+use super::section::Section;
 
 /// The rate at which latency is measured.
 const RATE_PER_SEC: u64 = 20_000;
@@ -41,25 +44,24 @@ pub(super) fn measure(
     case: Case,
     processes: NonZeroU32,
     secs: u32,
-    program: &Program,
-) -> Result<Measured> {
+    (program, report): (&Program, &mut Report),
+) -> Result<()> {
     let idle = ping_pong()?;
     let folder = tempfile::tempdir()?;
     let runs = run_cluster(case, processes, secs, (folder.path(), program));
     let (full, paced) = runs?;
-    Ok(Measured {
-        case: case.name(),
+    let key = Key {
+        case: case.name().to_owned(),
         acked: true,
         processes: processes.get(),
         parallelism: case.parallelism(processes.get()),
-        source_records_per_s: full.records_per_sec,
-        cpu_ns_per_hop: full.cpu_ns_per_record / case.hops(),
-        rate_per_s: RATE_PER_SEC,
-        p50_us: paced.p50_us,
-        p99_us: paced.p99_us,
-        idle_p99_us: Some(idle.value_us(0.99)),
-        lost: full.lost + paced.lost,
-    })
+        setting: String::new(),
+    };
+    report.add(Section::Throughput, key.clone(), full.throughput(case));
+    let mut latency = paced.latency(RATE_PER_SEC);
+    latency.insert(Quantity::IdleP99Us, idle.value_us(0.99) as f64);
+    report.add(Section::Latency, key, latency);
+    Ok(())
 }
 
 /// Has a cluster run both, in a tree of tasks of its own that a signal ends.
@@ -121,7 +123,7 @@ async fn runs(
         let within = mode.warm_up + mode.span + PATIENCE;
         let spec = case.topology(&mode)?;
         cluster.run(&spec, within, all_measured).await?;
-        outcome(case, &mode, &board.take()?)
+        outcome(case, &mode, board.take()?)
     };
     let full = run("full", None).await?;
     let paced = run("paced", Some(RATE_PER_SEC)).await?;
@@ -130,7 +132,7 @@ async fn runs(
 }
 
 /// Puts together what the workers measured.
-fn outcome(case: Case, mode: &Mode, figures: &Figures) -> Result<Run> {
+fn outcome(case: Case, mode: &Mode, figures: Figures) -> Result<Run> {
     let n_sources = case.parallelism(mode.processes) as usize;
     if figures.emitted.len() != n_sources {
         let found = figures.emitted.len();
@@ -146,14 +148,13 @@ fn outcome(case: Case, mode: &Mode, figures: &Figures) -> Result<Run> {
     Ok(Run {
         records_per_sec: rates.sum(),
         cpu_ns_per_record: cpu_ns_per_record(&figures.spans),
-        p50_us: figures.latencies.value_us(0.5),
-        p99_us: figures.latencies.value_us(0.99),
-        lost: lost(case, figures).max(unacked),
+        lost: lost(case, &figures).max(unacked),
+        latencies: figures.latencies,
     })
 }
 
 /// Returns the CPU time of all processes for each record.
-fn cpu_ns_per_record(spans: &[Span]) -> u64 {
+fn cpu_ns_per_record(spans: &[Span]) -> f64 {
     // Of several sources in a process each has measured the whole process.
     let by_process: HashMap<u32, &Span> = spans.iter().map(|span| (span.pid, span)).collect();
     let cpu_nanos: u64 = by_process
@@ -161,7 +162,7 @@ fn cpu_ns_per_record(spans: &[Span]) -> u64 {
         .map(|span| span.cpu_nanos_per_sec())
         .sum();
     let n_records: u64 = spans.iter().map(Span::per_sec).sum();
-    cpu_nanos / n_records.max(1)
+    cpu_nanos as f64 / n_records.max(1) as f64
 }
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ mod tests {
         };
         let spans = [span(1, 1000), span(1, 3000), span(2, 2000)];
         // 1.5 s of CPU each second in each process, for 3000 records a second.
-        assert_eq!(cpu_ns_per_record(&spans), 1_000_000);
-        assert_eq!(cpu_ns_per_record(&[]), 0);
+        assert_eq!(cpu_ns_per_record(&spans), 1_000_000.0);
+        assert_eq!(cpu_ns_per_record(&[]), 0.0);
     }
 }

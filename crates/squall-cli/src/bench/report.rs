@@ -1,97 +1,126 @@
-//! The figures of a bench, as a table and as JSON.
+//! What a bench has found, as tables and as JSON.
 
 use std::fmt;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::quantity::Quantity;
+use super::row::{Key, Row, Sample};
+use super::section::Section;
+use super::spread::Spread;
 
 /// Where the p99 of an idle ping-pong is above this, latencies say more about the machine than about Squall.
-const NOISY_ABOVE_US: u64 = 1_000;
+const NOISY_ABOVE_US: f64 = 1_000.0;
+/// The columns of a row's key.
+const KEY_HEADINGS: [&str; 4] = ["case", "acked", "processes", "tasks"];
 
-/// All cases.
-#[derive(Debug, Default, Serialize)]
+/// All rows.
+#[derive(Debug, Default)]
 pub(super) struct Report {
-    cases: Vec<Measured>,
-}
-
-/// One case.
-#[derive(Debug, Serialize)]
-pub(super) struct Measured {
-    pub(super) case: &'static str,
-    pub(super) acked: bool,
-    pub(super) processes: u32,
-    pub(super) parallelism: u32,
-    /// At full speed.
-    pub(super) source_records_per_s: u64,
-    /// CPU time of all threads, at full speed, for each tuple sent from one task to another.
-    pub(super) cpu_ns_per_hop: u64,
-    /// At which latency was measured.
-    pub(super) rate_per_s: u64,
-    /// From the moment a record was due until it was done.
-    pub(super) p50_us: u64,
-    pub(super) p99_us: u64,
-    /// What it took a byte to go to another thread and back just before, while nothing else ran; where several
-    /// processes were measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) idle_p99_us: Option<u64>,
-    /// What didn't come to the sink, or was counted wrong.
-    pub(super) lost: u64,
+    rows: Vec<Row>,
 }
 
 impl Report {
-    pub(super) fn push(&mut self, measured: Measured) {
-        self.cases.push(measured);
+    /// Adds what a run showed, to the row of its key if there is one.
+    pub(super) fn add(&mut self, section: Section, key: Key, sample: Sample) {
+        let mut rows = self.rows.iter_mut();
+        match rows.find(|row| row.section == section && row.key == key) {
+            Some(row) => row.runs.push(sample),
+            None => self.rows.push(Row {
+                section,
+                key,
+                runs: vec![sample],
+            }),
+        }
     }
 
-    /// Tells whether nothing was lost.
+    /// Tells whether nothing was lost in any run.
     pub(super) fn is_complete(&self) -> bool {
-        self.cases.iter().all(|case| case.lost == 0)
+        let mut runs = self.rows.iter().flat_map(|row| &row.runs);
+        runs.all(|run| run.get(&Quantity::Lost).is_none_or(|lost| *lost == 0.0))
+    }
+
+    fn rows_of(&self, section: Section) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.section == section)
+    }
+
+    fn table(&self, section: Section) -> Option<Table> {
+        let quantities = section.quantities();
+        let mut table = Table::new();
+        let headings = KEY_HEADINGS.into_iter();
+        let headings = headings.chain(quantities.iter().map(|quantity| quantity.heading()));
+        table.load_style(NOTHING).set_header(headings);
+        for row in self.rows_of(section) {
+            let Key {
+                case,
+                acked,
+                processes,
+                parallelism,
+                ..
+            } = &row.key;
+            let acked = if *acked { "yes" } else { "no" };
+            let key = [
+                case.clone(),
+                acked.to_owned(),
+                processes.to_string(),
+                parallelism.to_string(),
+            ];
+            let cells = quantities.iter().map(|quantity| cell(row, *quantity));
+            table.add_row(key.into_iter().chain(cells));
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        (table.row_count() > 0).then_some(table)
+    }
+}
+
+/// Writes the median, and from where to where the runs lie if there are several.
+fn cell(row: &Row, quantity: Quantity) -> String {
+    let text = |value| quantity.text(value);
+    match row.spread(quantity) {
+        None => String::new(),
+        Some(Spread { median, n: 1, .. }) => text(median),
+        Some(Spread {
+            median, min, max, ..
+        }) => format!("{} ({}–{})", text(median), text(min), text(max)),
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for section in Section::ALL {
+            let rows: Vec<&Row> = self.rows_of(section).collect();
+            if !rows.is_empty() {
+                map.serialize_entry(section.name(), &rows)?;
+            }
+        }
+        map.end()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new();
-        table.load_style(NOTHING).set_header([
-            "case",
-            "acked",
-            "processes",
-            "tasks",
-            "records/s",
-            "ns/hop",
-            "p50 µs",
-            "p99 µs",
-            "lost",
-        ]);
-        for case in &self.cases {
-            table.add_row([
-                case.case.to_owned(),
-                if case.acked { "yes" } else { "no" }.to_owned(),
-                case.processes.to_string(),
-                case.parallelism.to_string(),
-                case.source_records_per_s.to_string(),
-                case.cpu_ns_per_hop.to_string(),
-                case.p50_us.to_string(),
-                case.p99_us.to_string(),
-                case.lost.to_string(),
-            ]);
+        let mut gap = "";
+        for section in Section::ALL {
+            if let Some(table) = self.table(section) {
+                write!(f, "{gap}{}\n{table}", section.title())?;
+                gap = "\n\n";
+            }
         }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        writeln!(f, "{table}")?;
-        let mut rates: Vec<u64> = self.cases.iter().map(|case| case.rate_per_s).collect();
-        rates.dedup();
-        for rate in rates {
+        let idle = self
+            .rows
+            .iter()
+            .filter_map(|row| row.spread(Quantity::IdleP99Us));
+        if idle.into_iter().any(|idle| idle.median > NOISY_ABOVE_US) {
             write!(
                 f,
-                "\nLatency from when a record was due, at {rate} records/s."
+                "\n\nAn idle ping-pong's p99 was above {NOISY_ABOVE_US} µs: noisy."
             )?;
-        }
-        for us in self.cases.iter().filter_map(|case| case.idle_p99_us) {
-            let noisy = if us > NOISY_ABOVE_US { ": noisy" } else { "" };
-            write!(f, "\nAn idle ping-pong's p99 just before: {us} µs{noisy}.")?;
         }
         Ok(())
     }

@@ -1,0 +1,53 @@
+//! What is measured: its name in JSON and its heading in tables.
+
+/// Something that a run of a case shows as one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Quantity {
+    /// Records of all sources that were done in a second: acked where they are tracked, else emitted.
+    RecordsPerSec,
+    /// CPU time of all threads for each tuple sent from one task to another, in nanoseconds.
+    CpuNsPerHop,
+    /// At which latency was measured.
+    RatePerSec,
+    /// Half of the records were done within this time after they were due, in microseconds.
+    P50Us,
+    /// And 99 of 100.
+    P99Us,
+    /// What it took a byte to go to another thread and back, while nothing else ran, in microseconds.
+    IdleP99Us,
+    /// What didn't come to the sink, or was counted wrong, or wasn't acked.
+    Lost,
+}
+
+impl Quantity {
+    /// Returns its name in JSON.
+    pub(super) const fn name(self) -> &'static str {
+        self.known_as().0
+    }
+
+    /// Returns its heading in tables.
+    pub(super) const fn heading(self) -> &'static str {
+        self.known_as().1
+    }
+
+    const fn known_as(self) -> (&'static str, &'static str) {
+        match self {
+            Self::RecordsPerSec => ("source_records_per_s", "records/s"),
+            Self::CpuNsPerHop => ("cpu_ns_per_hop", "ns/hop"),
+            Self::RatePerSec => ("rate_per_s", "records/s"),
+            Self::P50Us => ("p50_us", "p50 µs"),
+            Self::P99Us => ("p99_us", "p99 µs"),
+            Self::IdleP99Us => ("idle_p99_us", "idle p99 µs"),
+            Self::Lost => ("lost", "lost"),
+        }
+    }
+
+    /// Writes a value of it, with as many decimals as mean anything.
+    pub(super) fn text(self, value: f64) -> String {
+        let n_decimals = match self {
+            Self::CpuNsPerHop => 1,
+            _ => 0,
+        };
+        format!("{value:.n_decimals$}")
+    }
+}

@@ -1,0 +1,119 @@
+//! A row of a report: one thing that was measured, in as many runs as there were.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value as Json};
+
+use super::quantity::Quantity;
+use super::section::Section;
+use super::spread::Spread;
+
+/// What one run showed.
+pub(super) type Sample = BTreeMap<Quantity, f64>;
+
+/// What was measured, and how: no two rows of a section have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Key {
+    pub(super) case: String,
+    /// The source tracks each record to its end.
+    pub(super) acked: bool,
+    pub(super) processes: u32,
+    /// How many tasks each component has.
+    pub(super) parallelism: u32,
+    /// What else tells it from its neighbours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) setting: String,
+}
+
+/// One row. In JSON it is flat: its key, the median of each quantity, and all `runs`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) section: Section,
+    pub(super) key: Key,
+    pub(super) runs: Vec<Sample>,
+}
+
+impl Row {
+    /// Returns what the runs say of a quantity; `None` where none measured it.
+    pub(super) fn spread(&self, quantity: Quantity) -> Option<Spread> {
+        let values = self.runs.iter().filter_map(|run| run.get(&quantity));
+        Spread::of(values.copied())
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'r> {
+            #[serde(flatten)]
+            key: &'r Key,
+            #[serde(flatten)]
+            medians: Map<String, Json>,
+            runs: Vec<Map<String, Json>>,
+        }
+        let medians = self.section.quantities().iter();
+        let medians = medians
+            .filter_map(|quantity| Some((*quantity, self.spread(*quantity)?.median)))
+            .collect();
+        Flat {
+            key: &self.key,
+            medians: numbers(&medians),
+            runs: self.runs.iter().map(numbers).collect(),
+        }
+        .serialize(serializer)
+    }
+}
+
+fn numbers(sample: &Sample) -> Map<String, Json> {
+    let number = |quantity: Quantity, value| {
+        quantity
+            .text(value)
+            .parse()
+            .map_or(Json::Null, Json::Number)
+    };
+    let numbers = sample.iter();
+    numbers
+        .map(|(quantity, value)| (quantity.name().to_owned(), number(*quantity, *value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_its_median_and_all_runs() {
+        let runs = [40.04, 10.0, 20.0].map(|ns| {
+            let sample = [(Quantity::CpuNsPerHop, ns), (Quantity::RecordsPerSec, 7.0)];
+            Sample::from(sample)
+        });
+        let row = Row {
+            section: Section::Throughput,
+            key: Key {
+                case: "word-count".into(),
+                acked: true,
+                processes: 1,
+                parallelism: 2,
+                setting: String::new(),
+            },
+            runs: runs.into(),
+        };
+        let json = serde_json::to_value(&row).unwrap();
+        let expected = serde_json::json!({
+            "case": "word-count", "acked": true, "processes": 1, "parallelism": 2,
+            "source_records_per_s": 7, "cpu_ns_per_hop": 20.0,
+            "runs": [
+                { "source_records_per_s": 7, "cpu_ns_per_hop": 40.0 },
+                { "source_records_per_s": 7, "cpu_ns_per_hop": 10.0 },
+                { "source_records_per_s": 7, "cpu_ns_per_hop": 20.0 },
+            ],
+        });
+        assert_eq!(json, expected);
+        assert_eq!(
+            row.spread(Quantity::CpuNsPerHop),
+            Spread::of([40.04, 10.0, 20.0])
+        );
+        assert_eq!(row.spread(Quantity::P50Us), None);
+    }
+}
