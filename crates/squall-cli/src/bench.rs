@@ -11,6 +11,7 @@ mod cluster;
 mod figures;
 mod host;
 mod latencies;
+mod machine;
 mod measure;
 mod noise;
 mod processes;
@@ -22,6 +23,7 @@ mod sink;
 mod source;
 mod spread;
 mod stopwatch;
+mod switches;
 mod words;
 
 use std::num::NonZeroU32;
@@ -36,6 +38,7 @@ use squall_core::Registry;
 
 use board::Board;
 use case::Case;
+use machine::Machine;
 use report::Report;
 
 /// Before figures are taken.
@@ -82,7 +85,7 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         console::say("this is a debug build: its figures say nothing about a release build");
     }
-    let mut report = Report::default();
+    let mut report = Report::new(Machine::here());
     // Round by round: a machine that slows down does so for all rows.
     for round in 1..=args.repeat {
         if args.repeat > 1 {

@@ -17,6 +17,8 @@ use mimalloc::MiMalloc;
 /// choice is this program's: the libraries leave it to whoever links them.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+/// What it is called.
+const ALLOCATOR_NAME: &str = "mimalloc";
 
 const EXAMPLES: &str = "\
 Examples:

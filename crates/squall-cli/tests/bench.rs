@@ -18,7 +18,12 @@ use serde_json::Value as Json;
 /// What each row says of itself.
 const KEY: [&str; 4] = ["case", "acked", "processes", "parallelism"];
 /// What was measured at full speed.
-const THROUGHPUT: [&str; 3] = ["source_records_per_s", "cpu_ns_per_hop", "lost"];
+const THROUGHPUT: [&str; 4] = [
+    "source_records_per_s",
+    "cpu_ns_per_hop",
+    "switches_per_1000_records",
+    "lost",
+];
 /// And at a rate.
 const LATENCY: [&str; 4] = ["rate_per_s", "p50_us", "p99_us", "lost"];
 /// How often something that takes its time is looked at, and how many times.
@@ -62,6 +67,8 @@ fn check_throughput(row: &Json, n_runs: usize) {
     check_row(row, &THROUGHPUT, n_runs);
     assert!(row["source_records_per_s"].as_u64() > Some(1000), "{row}");
     assert!(row["cpu_ns_per_hop"].as_f64() > Some(0.0), "{row}");
+    let switches = row["switches_per_1000_records"].as_f64();
+    assert!(switches >= Some(0.0), "{row}");
 }
 
 fn check_latency(row: &Json, quantities: &[&str], n_runs: usize) {
@@ -74,6 +81,9 @@ fn check_latency(row: &Json, quantities: &[&str], n_runs: usize) {
 fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
     let report = report(bench(&["--case", "word-count", "--seconds", "1"]));
     let rows = |section| rows(&report, section);
+    let machine = &report["machine"];
+    assert!(machine["n_cores"].as_u64() > Some(0), "{machine}");
+    assert_eq!(machine["squall"], env!("CARGO_PKG_VERSION"));
     for section in ["cases", "latencies"] {
         let rows = rows(section).into_iter();
         let acked: Vec<_> = rows.map(|row| row["acked"].as_bool()).collect();

@@ -39,6 +39,8 @@ pub(super) struct Span {
     pub(super) nanos: u64,
     /// CPU time of all threads of the process, in nanoseconds.
     pub(super) cpu_nanos: u64,
+    /// How often its threads gave way to others.
+    pub(super) n_switches: u64,
 }
 
 impl Span {
@@ -50,6 +52,11 @@ impl Span {
     /// Returns how much CPU time was taken in a second, in nanoseconds.
     pub(super) fn cpu_nanos_per_sec(&self) -> u64 {
         per_sec(self.cpu_nanos, self.nanos)
+    }
+
+    /// Returns how often threads gave way in a second.
+    pub(super) fn switches_per_sec(&self) -> u64 {
+        per_sec(self.n_switches, self.nanos)
     }
 }
 

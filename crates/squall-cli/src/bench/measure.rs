@@ -19,7 +19,8 @@ use super::quantity::Quantity;
 use super::report::Report;
 use super::row::{Key, Sample};
 use super::section::Section;
-use super::stopwatch::cpu_time;
+use super::stopwatch::cpu_nanos;
+use super::switches::context_switches;
 
 /// The rate at which latency is measured.
 const RATE_PER_SEC: u64 = 10_000;
@@ -33,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Run {
     pub(super) records_per_sec: u64,
     pub(super) cpu_ns_per_record: f64,
+    pub(super) switches_per_record: f64,
     pub(super) latencies: Latencies,
     pub(super) lost: u64,
 }
@@ -45,6 +47,10 @@ impl Run {
             (
                 Quantity::CpuNsPerHop,
                 self.cpu_ns_per_record / case.hops() as f64,
+            ),
+            (
+                Quantity::SwitchesPerThousand,
+                self.switches_per_record * 1000.0,
             ),
             (Quantity::Lost, self.lost as f64),
         ])
@@ -130,10 +136,12 @@ fn run(case: Case, mode: &Mode, program: &Program) -> Result<Run> {
     let [first, last] = marks.as_slice() else {
         return Err("the run was too short to be measured")?;
     };
+    let n_records = last.n_records.saturating_sub(first.n_records).max(1) as f64;
     let figures = board.take()?;
     Ok(Run {
         records_per_sec: first.rate_until(last),
-        cpu_ns_per_record: first.cpu_ns_per_record_until(last),
+        cpu_ns_per_record: last.cpu_nanos.saturating_sub(first.cpu_nanos) as f64 / n_records,
+        switches_per_record: last.n_switches.saturating_sub(first.n_switches) as f64 / n_records,
         lost: lost(case, &figures),
         latencies: figures.latencies,
     })
@@ -142,7 +150,8 @@ fn run(case: Case, mode: &Mode, program: &Program) -> Result<Run> {
 /// Counters at one moment.
 struct Mark {
     uptime: Duration,
-    cpu: Duration,
+    cpu_nanos: u64,
+    n_switches: u64,
     n_records: u64,
 }
 
@@ -152,7 +161,8 @@ impl Mark {
         let totals = Totals::of(&snapshot);
         Self {
             uptime: snapshot.uptime,
-            cpu: cpu_time(),
+            cpu_nanos: cpu_nanos(),
+            n_switches: context_switches(),
             n_records: if acked { totals.acked } else { totals.emitted },
         }
     }
@@ -161,11 +171,6 @@ impl Mark {
         let n_records = u128::from(later.n_records.saturating_sub(self.n_records));
         let nanos = later.uptime.saturating_sub(self.uptime).as_nanos().max(1);
         u64::try_from(n_records * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
-    }
-
-    fn cpu_ns_per_record_until(&self, later: &Self) -> f64 {
-        let n_records = later.n_records.saturating_sub(self.n_records).max(1);
-        later.cpu.saturating_sub(self.cpu).as_nanos() as f64 / n_records as f64
     }
 }
 

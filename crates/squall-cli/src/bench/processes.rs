@@ -147,22 +147,20 @@ fn outcome(case: Case, mode: &Mode, figures: Figures) -> Result<Run> {
     let rates = figures.spans.iter().map(Span::per_sec);
     Ok(Run {
         records_per_sec: rates.sum(),
-        cpu_ns_per_record: cpu_ns_per_record(&figures.spans),
+        cpu_ns_per_record: per_record(&figures.spans, Span::cpu_nanos_per_sec),
+        switches_per_record: per_record(&figures.spans, Span::switches_per_sec),
         lost: lost(case, &figures).max(unacked),
         latencies: figures.latencies,
     })
 }
 
-/// Returns the CPU time of all processes for each record.
-fn cpu_ns_per_record(spans: &[Span]) -> f64 {
+/// Returns how much of something all processes took for each record.
+fn per_record(spans: &[Span], per_sec: impl Fn(&Span) -> u64) -> f64 {
     // Of several sources in a process each has measured the whole process.
     let by_process: HashMap<u32, &Span> = spans.iter().map(|span| (span.pid, span)).collect();
-    let cpu_nanos: u64 = by_process
-        .values()
-        .map(|span| span.cpu_nanos_per_sec())
-        .sum();
+    let taken: u64 = by_process.values().map(|span| per_sec(span)).sum();
     let n_records: u64 = spans.iter().map(Span::per_sec).sum();
-    cpu_nanos as f64 / n_records.max(1) as f64
+    taken as f64 / n_records.max(1) as f64
 }
 
 #[cfg(test)]
@@ -176,10 +174,12 @@ mod tests {
             n_records,
             nanos: 2_000_000_000,
             cpu_nanos: 3_000_000_000,
+            n_switches: 60_000,
         };
         let spans = [span(1, 1000), span(1, 3000), span(2, 2000)];
         // 1.5 s of CPU each second in each process, for 3000 records a second.
-        assert_eq!(cpu_ns_per_record(&spans), 1_000_000.0);
-        assert_eq!(cpu_ns_per_record(&[]), 0.0);
+        assert_eq!(per_record(&spans, Span::cpu_nanos_per_sec), 1_000_000.0);
+        assert_eq!(per_record(&spans, Span::switches_per_sec), 20.0);
+        assert_eq!(per_record(&[], Span::cpu_nanos_per_sec), 0.0);
     }
 }

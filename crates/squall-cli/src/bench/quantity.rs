@@ -7,6 +7,8 @@ pub(super) enum Quantity {
     RecordsPerSec,
     /// CPU time of all threads for each tuple sent from one task to another, in nanoseconds.
     CpuNsPerHop,
+    /// How often threads gave way to others, willingly or not, for 1,000 records.
+    SwitchesPerThousand,
     /// At which latency was measured.
     RatePerSec,
     /// Half of the records were done within this time after they were due, in microseconds.
@@ -34,6 +36,7 @@ impl Quantity {
         match self {
             Self::RecordsPerSec => ("source_records_per_s", "records/s"),
             Self::CpuNsPerHop => ("cpu_ns_per_hop", "ns/hop"),
+            Self::SwitchesPerThousand => ("switches_per_1000_records", "switches/1000"),
             Self::RatePerSec => ("rate_per_s", "records/s"),
             Self::P50Us => ("p50_us", "p50 µs"),
             Self::P99Us => ("p99_us", "p99 µs"),
@@ -46,6 +49,7 @@ impl Quantity {
     pub(super) fn text(self, value: f64) -> String {
         let n_decimals = match self {
             Self::CpuNsPerHop => 1,
+            Self::SwitchesPerThousand => 2,
             _ => 0,
         };
         format!("{value:.n_decimals$}")

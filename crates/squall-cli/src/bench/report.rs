@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::machine::Machine;
 use super::quantity::Quantity;
 use super::row::{Key, Row, Sample};
 use super::section::Section;
@@ -17,13 +18,22 @@ const NOISY_ABOVE_US: f64 = 1_000.0;
 /// The columns of a row's key.
 const KEY_HEADINGS: [&str; 4] = ["case", "acked", "processes", "tasks"];
 
-/// All rows.
-#[derive(Debug, Default)]
+/// All rows, and what they were measured on.
+#[derive(Debug)]
 pub(super) struct Report {
+    machine: Machine,
     rows: Vec<Row>,
 }
 
 impl Report {
+    /// Makes one without rows.
+    pub(super) const fn new(machine: Machine) -> Self {
+        Self {
+            machine,
+            rows: Vec::new(),
+        }
+    }
+
     /// Adds what a run showed, to the row of its key if there is one.
     pub(super) fn add(&mut self, section: Section, key: Key, sample: Sample) {
         let mut rows = self.rows.iter_mut();
@@ -83,16 +93,17 @@ fn cell(row: &Row, quantity: Quantity) -> String {
     let text = |value| quantity.text(value);
     match row.spread(quantity) {
         None => String::new(),
-        Some(Spread { median, n: 1, .. }) => text(median),
-        Some(Spread {
-            median, min, max, ..
-        }) => format!("{} ({}–{})", text(median), text(min), text(max)),
+        Some(Spread { median, min, max }) if min == max => text(median),
+        Some(Spread { median, min, max }) => {
+            format!("{} ({}–{})", text(median), text(min), text(max))
+        }
     }
 }
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("machine", &self.machine)?;
         for section in Section::ALL {
             let rows: Vec<&Row> = self.rows_of(section).collect();
             if !rows.is_empty() {
@@ -105,11 +116,10 @@ impl Serialize for Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut gap = "";
+        write!(f, "{}", self.machine)?;
         for section in Section::ALL {
             if let Some(table) = self.table(section) {
-                write!(f, "{gap}{}\n{table}", section.title())?;
-                gap = "\n\n";
+                write!(f, "\n\n{}\n{table}", section.title())?;
             }
         }
         let idle = self

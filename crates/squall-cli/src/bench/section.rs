@@ -25,9 +25,12 @@ impl Section {
 
     /// Returns what its rows show, in the order of the columns.
     pub(super) const fn quantities(self) -> &'static [Quantity] {
-        use Quantity::{CpuNsPerHop, IdleP99Us, Lost, P50Us, P99Us, RatePerSec, RecordsPerSec};
+        use Quantity::{
+            CpuNsPerHop, IdleP99Us, Lost, P50Us, P99Us, RatePerSec, RecordsPerSec,
+            SwitchesPerThousand,
+        };
         match self {
-            Self::Throughput => &[RecordsPerSec, CpuNsPerHop, Lost],
+            Self::Throughput => &[RecordsPerSec, CpuNsPerHop, SwitchesPerThousand, Lost],
             Self::Latency => &[RatePerSec, P50Us, P99Us, IdleP99Us, Lost],
         }
     }

@@ -9,8 +9,6 @@ pub(super) struct Spread {
     pub(super) min: f64,
     /// The largest.
     pub(super) max: f64,
-    /// How many there are.
-    pub(super) n: usize,
 }
 
 impl Spread {
@@ -26,7 +24,6 @@ impl Spread {
             median: f64::midpoint(lower, upper),
             min,
             max,
-            n,
         })
     }
 }
@@ -39,11 +36,11 @@ mod tests {
     fn the_median_is_in_the_middle_whatever_the_order() {
         let of = |values: &[f64]| {
             let spread = Spread::of(values.iter().copied())?;
-            Some((spread.median, spread.min, spread.max, spread.n))
+            Some((spread.median, spread.min, spread.max))
         };
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&[3.0]), Some((3.0, 3.0, 3.0, 1)));
-        assert_eq!(of(&[9.0, 1.0, 2.0]), Some((2.0, 1.0, 9.0, 3)));
-        assert_eq!(of(&[4.0, 1.0, 2.0, 9.0]), Some((3.0, 1.0, 9.0, 4)));
+        assert_eq!(of(&[3.0]), Some((3.0, 3.0, 3.0)));
+        assert_eq!(of(&[9.0, 1.0, 2.0]), Some((2.0, 1.0, 9.0)));
+        assert_eq!(of(&[4.0, 1.0, 2.0, 9.0]), Some((3.0, 1.0, 9.0)));
     }
 }

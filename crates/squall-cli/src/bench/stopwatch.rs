@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 use squall_core::{Clock, Moment};
 
 use super::figures::Span;
+use super::switches::context_switches;
 
 /// How often the time is looked at, in records: reading it for each would be measured as well.
 const LOOK_EVERY: u32 = 64;
@@ -25,7 +26,8 @@ pub(super) struct Stopwatch {
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     at: Moment,
-    cpu: Duration,
+    cpu_nanos: u64,
+    n_switches: u64,
     n_records: u64,
 }
 
@@ -50,7 +52,8 @@ impl Stopwatch {
         let at = clock.now();
         let mark = || Mark {
             at,
-            cpu: cpu_time(),
+            cpu_nanos: cpu_nanos(),
+            n_switches: context_switches(),
             n_records,
         };
         match &self.first {
@@ -64,21 +67,22 @@ impl Stopwatch {
     /// Returns what was done; `None` when the run was too short.
     pub(super) fn read(self) -> Option<Span> {
         let (first, last) = (self.first?, self.last?);
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = last.at.since(first.at).as_nanos();
         Some(Span {
             pid: std::process::id(),
             n_records: last.n_records.saturating_sub(first.n_records),
-            nanos: nanos(last.at.since(first.at)),
-            cpu_nanos: nanos(last.cpu.saturating_sub(first.cpu)),
+            nanos: u64::try_from(nanos).unwrap_or(u64::MAX),
+            cpu_nanos: last.cpu_nanos.saturating_sub(first.cpu_nanos),
+            n_switches: last.n_switches.saturating_sub(first.n_switches),
         })
     }
 }
 
-/// Returns the CPU time of all threads of this process.
-pub(super) fn cpu_time() -> Duration {
+/// Returns the CPU time of all threads of this process, those that have ended too.
+pub(super) fn cpu_nanos() -> u64 {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
-    let secs = Duration::from_secs(u64::try_from(cpu.tv_sec).unwrap_or(0));
-    secs + Duration::from_nanos(u64::try_from(cpu.tv_nsec).unwrap_or(0))
+    let secs = u64::try_from(cpu.tv_sec).unwrap_or(0);
+    secs * 1_000_000_000 + u64::try_from(cpu.tv_nsec).unwrap_or(0)
 }
 
 #[cfg(test)]
