@@ -10,6 +10,8 @@ pub(crate) enum Mutation {
     AckBeforeExecute,
     /// `drop-contribution`: one of the XOR contributions is lost.
     DropContribution,
+    /// `repeat-contribution`: each XOR contribution is taken twice.
+    RepeatContribution,
     /// `stale-generation`: contributions to a finished tree reach the slot's next one.
     StaleGeneration,
 }
@@ -22,6 +24,7 @@ pub(crate) fn is_on(mutation: Mutation) -> bool {
         LazyLock::new(|| match std::env::var("SQUALL_MUTATION").as_deref() {
             Ok("ack-before-execute") => Some(Mutation::AckBeforeExecute),
             Ok("drop-contribution") => Some(Mutation::DropContribution),
+            Ok("repeat-contribution") => Some(Mutation::RepeatContribution),
             Ok("stale-generation") => Some(Mutation::StaleGeneration),
             _ => None,
         });

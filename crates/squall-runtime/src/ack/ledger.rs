@@ -9,6 +9,9 @@
 //! **Invariant:** each root gets exactly one outcome while the ledger isn't reset. What arrives for
 //! another generation than the live one is dropped.
 
+#[cfg(debug_assertions)]
+mod balance;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -16,6 +19,9 @@ use squall_core::engine::{Contribution, RootId, Word};
 use squall_core::{Failure, FailureReason, MessageId, Moment, TaskId};
 
 use crate::mutation::{self, Mutation};
+
+#[cfg(debug_assertions)]
+use balance::Balance;
 
 /// Something that the owner of a root is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub struct Ledger {
     first_generation: u64,
     pending: Load,
     held: Load,
+    #[cfg(debug_assertions)]
+    balance: Balance,
 }
 
 /// How many roots there are of a kind, and the bytes of their first tuples.
@@ -95,6 +103,8 @@ impl Ledger {
             first_generation,
             pending: Load::default(),
             held: Load::default(),
+            #[cfg(debug_assertions)]
+            balance: Balance::default(),
         }
     }
 
@@ -110,6 +120,8 @@ impl Ledger {
         slot.bytes = bytes;
         slot.n_holders = 0;
         self.pending.add(bytes);
+        #[cfg(debug_assertions)]
+        self.balance.open();
         RootId {
             task: self.task,
             slot: slot_idx,
@@ -130,12 +142,23 @@ impl Ledger {
 
     /// Takes one contribution, in any order with any other; pushes what the owner is to be told.
     pub fn apply(&mut self, contribution: Contribution, now: Moment, ended: &mut Vec<Ended>) {
+        let xors = matches!(contribution.word, Word::Xor(_));
+        if xors && mutation::is_on(Mutation::RepeatContribution) {
+            self.take(contribution.clone(), now, ended);
+        }
+        self.take(contribution, now, ended);
+    }
+
+    #[inline]
+    fn take(&mut self, contribution: Contribution, now: Moment, ended: &mut Vec<Ended>) {
         let slot_idx = contribution.slot;
         let Some(slot) = self.slots.get_mut(slot_idx as usize) else {
             return;
         };
         let stale = slot.generation != contribution.generation;
         if !slot.live || (stale && !mutation::is_on(Mutation::StaleGeneration)) {
+            #[cfg(debug_assertions)]
+            self.balance.drop_late(&contribution, slot.generation);
             return;
         }
         match contribution.word {
@@ -195,6 +218,8 @@ impl Ledger {
         let mut forgotten = Vec::new();
         let failure = Failure::new(FailureReason::Lost, None, "");
         self.fail_rest(true, &failure, &mut forgotten);
+        #[cfg(debug_assertions)]
+        self.balance.forget(forgotten.len());
     }
 
     /// Returns the roots that wait for an outcome and are not held.
@@ -262,6 +287,8 @@ impl Ledger {
         }
         slot.live = false;
         slot.generation = slot.generation.wrapping_add(1);
+        #[cfg(debug_assertions)]
+        self.balance.end(slot_idx, &outcome);
         ended.push(Ended {
             message: slot.message,
             emitted: slot.emitted,
@@ -330,7 +357,7 @@ mod tests {
     fn contributions_to_a_finished_tree_never_reach_the_next_one_in_its_slot() {
         let mut ledger = ledger();
         let old = planted(&mut ledger, 5);
-        say(&mut ledger, old, Word::Xor(5), NOW);
+        say(&mut ledger, old, Word::Fail(Box::new(lost())), NOW);
         let new = planted(&mut ledger, 5);
         assert_eq!(new.slot, old.slot);
         assert!(say(&mut ledger, old, Word::Xor(5), NOW).is_empty());
@@ -399,9 +426,10 @@ mod tests {
         ) {
             let mut rng = fastrand::Rng::with_seed(seed);
             let mut ledger = ledger();
-            // Finished trees whose echoes are mixed in.
+            // Failed trees whose echoes are mixed in.
             let stale: Vec<RootId> = (0..4).map(|_| planted(&mut ledger, 9)).collect();
-            stale.iter().for_each(|root| drop(say(&mut ledger, *root, Word::Xor(9), NOW)));
+            let fail = || Word::Fail(Box::new(lost()));
+            stale.iter().for_each(|root| drop(say(&mut ledger, *root, fail(), NOW)));
             let mut contributions = Vec::new();
             let mut left = Vec::new();
             for (tree_idx, parents) in trees.iter().enumerate() {

@@ -42,6 +42,14 @@ fn acks_when_every_tuple_of_the_tree_is_acked() {
 }
 
 #[test]
+fn says_nothing_more_of_a_tree_that_it_has_acked() {
+    let (log, bench) = pipeline(1000, |_| FnBolt::new(|_, _, _| Ok(())));
+    // Nobody hears what comes too late but the ledger, whose books are checked with the end of the run.
+    bench.run();
+    assert_eq!(log.acked(), ids(0..1000));
+}
+
+#[test]
 fn an_error_fails_the_tree_with_component_and_text() {
     let (log, bench) = pipeline(3, |_| {
         FnBolt::new(|input, _, _| match input.i64("n")? {

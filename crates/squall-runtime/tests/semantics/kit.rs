@@ -10,7 +10,7 @@ use squall_core::{
     TaskContext, TopologyBuilder, Tuple, Verdict, Write,
 };
 use squall_plan::Signatures;
-use squall_runtime::{Options, Services, Simulation, TopologySnapshot};
+use squall_runtime::{Options, Services, Simulation, TaskSnapshot, TopologySnapshot};
 
 /// What happened, in order, across all tasks.
 #[derive(Clone, Default)]
@@ -403,7 +403,8 @@ impl Bench {
         Simulation::new(&spec, &signatures, &registry, services(), &options, clock).unwrap()
     }
 
-    /// Runs to the end in virtual time; fails the test if that takes an hour.
+    /// Runs to the end in virtual time; fails the test if that takes an hour, or if somebody is owed a verdict
+    /// after it.
     pub(crate) fn run(self) -> TopologySnapshot {
         let mut simulation = self.simulate();
         assert!(
@@ -411,7 +412,10 @@ impl Bench {
             "{:#?}",
             simulation.snapshot()
         );
-        simulation.snapshot()
+        let snapshot = simulation.snapshot();
+        let owed = |task: &TaskSnapshot| task.pending + task.held;
+        assert_eq!(snapshot.tasks.iter().map(owed).sum::<u64>(), 0);
+        snapshot
     }
 }
 
