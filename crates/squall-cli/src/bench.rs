@@ -7,23 +7,31 @@
 
 mod board;
 mod case;
+mod chain;
 mod cluster;
+mod components;
 mod figures;
 mod host;
 mod latencies;
+mod load;
 mod machine;
 mod measure;
+mod mode;
 mod noise;
 mod processes;
 mod quantity;
 mod report;
+mod rig;
 mod row;
+mod run;
 mod section;
 mod sink;
 mod source;
+mod speed;
 mod spread;
 mod stopwatch;
 mod switches;
+mod truth;
 mod words;
 
 use std::num::NonZeroU32;
@@ -40,6 +48,7 @@ use board::Board;
 use case::Case;
 use machine::Machine;
 use report::Report;
+use rig::Rig;
 
 /// Before figures are taken.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -85,18 +94,23 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         console::say("this is a debug build: its figures say nothing about a release build");
     }
-    let mut report = Report::new(Machine::here());
+    let mut rig = Rig {
+        program,
+        span: Duration::from_secs(u64::from(args.seconds)),
+        report: Report::new(Machine::here()),
+    };
     // Round by round: a machine that slows down does so for all rows.
     for round in 1..=args.repeat {
         if args.repeat > 1 {
             console::say(format_args!("round {round} of {}", args.repeat));
         }
         if args.processes.get() > 1 {
-            over_processes(args, program, &mut report)?;
+            over_processes(args, &mut rig)?;
         } else {
-            in_one_process(args, program, &mut report)?;
+            in_one_process(args, &mut rig)?;
         }
     }
+    let report = rig.report;
     match args.output {
         Format::Table => console::data(&report),
         Format::Json => console::data(serde_json::to_string(&report)?),
@@ -110,20 +124,20 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
 
 /// Registers what a bench's workers run. Their registry has it, others have not: it is of no use to anybody.
 pub(crate) fn components(registry: &mut Registry) {
-    case::register(registry, &Board::shared());
+    components::register(registry, &Board::shared());
 }
 
-fn over_processes(args: &BenchArgs, program: &Program, report: &mut Report) -> Result<()> {
+fn over_processes(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
     let (case, n) = (args.case.unwrap_or(Case::WordCount), args.processes);
     if case != Case::WordCount {
         let name = case.name();
         return Err(format!("`{name}` has one process; `--case word-count` has several").into());
     }
     console::say(format_args!("{} over {n} processes, acked …", case.name()));
-    processes::measure(case, n, args.seconds, (program, report))
+    processes::measure(&case.chain(), n, rig)
 }
 
-fn in_one_process(args: &BenchArgs, program: &Program, report: &mut Report) -> Result<()> {
+fn in_one_process(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
     let cases = args
         .case
         .map_or_else(|| Case::value_variants().to_vec(), |case| vec![case]);
@@ -131,7 +145,7 @@ fn in_one_process(args: &BenchArgs, program: &Program, report: &mut Report) -> R
         for acked in [true, false] {
             let kind = if acked { "acked" } else { "unacked" };
             console::say(format_args!("{} {kind} …", case.name()));
-            measure::measure(case, acked, args.seconds, (program, report))?;
+            speed::measure(&case.chain(), acked, rig)?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A case over several processes, measured: at full speed, then at a rate.
+//! A topology over several processes, measured: at full speed, then at a rate.
 //!
 //! The tasks are those of the same case in one process, but spread over the workers of a cluster that lasts as
 //! long as the bench. What they measure comes back in files.
@@ -15,16 +15,18 @@ use squall_daemon::shutdown::{Cause, Scope, Shutdown, ShutdownBounds, Signals};
 
 use super::WARM_UP;
 use super::board::Board;
-use super::case::{Case, Mode};
+use super::chain::Chain;
 use super::cluster::Cluster;
 use super::figures::{Figures, Span};
 use super::host::Host;
-use super::measure::{Run, lost};
+use super::mode::{Mode, Pace};
 use super::noise::ping_pong;
 use super::quantity::Quantity;
-use super::report::Report;
+use super::rig::Rig;
 use super::row::Key;
+use super::run::Run;
 use super::section::Section;
+use super::truth::lost;
 
 /// The rate at which latency is measured.
 const RATE_PER_SEC: u64 = 20_000;
@@ -36,42 +38,44 @@ const BOUNDS: ShutdownBounds = ShutdownBounds {
     force: Duration::from_secs(2),
 };
 
-/// Measures a case with acks over so many workers, for `secs` at full speed and for `secs` at a rate.
+/// Measures a topology with acks over so many workers, at full speed and at a rate.
 ///
 /// # Errors
 /// The cluster doesn't do what it should, or a signal came. No process is left.
-pub(super) fn measure(
-    case: Case,
-    processes: NonZeroU32,
-    secs: u32,
-    (program, report): (&Program, &mut Report),
-) -> Result<()> {
+pub(super) fn measure(chain: &Chain, processes: NonZeroU32, rig: &mut Rig<'_>) -> Result<()> {
     let idle = ping_pong()?;
     let folder = tempfile::tempdir()?;
-    let runs = run_cluster(case, processes, secs, (folder.path(), program));
-    let (full, paced) = runs?;
+    let mode = Mode {
+        acked: true,
+        pace: Pace::Full,
+        warm_up: WARM_UP,
+        span: rig.span,
+        processes: processes.get(),
+        host: None,
+    };
+    let (full, paced) = run_cluster(chain, &mode, (folder.path(), rig.program))?;
     let key = Key {
-        case: case.name().to_owned(),
+        case: chain.name.to_owned(),
         acked: true,
         processes: processes.get(),
-        parallelism: case.parallelism(processes.get()),
+        parallelism: chain.parallelism(processes.get()),
         setting: String::new(),
     };
-    report.add(Section::Throughput, key.clone(), full.throughput(case));
+    let throughput = full.throughput(chain);
+    rig.report.add(Section::Throughput, key.clone(), throughput);
     let mut latency = paced.latency(RATE_PER_SEC);
     latency.insert(Quantity::IdleP99Us, idle.value_us(0.99) as f64);
-    report.add(Section::Latency, key, latency);
+    rig.report.add(Section::Latency, key, latency);
     Ok(())
 }
 
 /// Has a cluster run both, in a tree of tasks of its own that a signal ends.
 fn run_cluster(
-    case: Case,
-    processes: NonZeroU32,
-    secs: u32,
+    chain: &Chain,
+    mode: &Mode,
     (folder, program): (&Path, &Program),
 ) -> Result<(Run, Run)> {
-    let folder = folder.to_owned();
+    let (chain, mode, folder) = (chain.clone(), mode.clone(), folder.to_owned());
     program.tokio().block_on(async move {
         let signals = Signals::listen()?;
         let shutdown = Shutdown::new(BOUNDS);
@@ -80,7 +84,7 @@ fn run_cluster(
         scope.clone().spawn("measure", async move {
             let measured = tokio::select! {
                 () = scope.draining() => None,
-                runs = runs(case, processes, secs, (&folder, &scope)) => Some(runs),
+                runs = runs(&chain, &mode, (&folder, &scope)) => Some(runs),
             };
             // Who listens waits for this task.
             tell.send(measured).unwrap_or_default();
@@ -98,42 +102,35 @@ fn run_cluster(
     })
 }
 
-async fn runs(
-    case: Case,
-    processes: NonZeroU32,
-    secs: u32,
-    (folder, scope): (&Path, &Scope),
-) -> Result<(Run, Run)> {
+async fn runs(chain: &Chain, mode: &Mode, (folder, scope): (&Path, &Scope)) -> Result<(Run, Run)> {
     console::say("  starting the workers …");
-    let mut cluster = Cluster::start(folder, processes, scope).await?;
-    let mut run = async |what: &str, rate_per_sec| {
+    let n_workers = NonZeroU32::try_from(mode.processes)?;
+    let mut cluster = Cluster::start(folder, n_workers, scope).await?;
+    let mut run = async |what: &str, pace| {
         let figures = folder.join(what);
         std::fs::create_dir(&figures)?;
         let mode = Mode {
-            acked: true,
-            rate_per_sec,
-            warm_up: WARM_UP,
-            span: Duration::from_secs(u64::from(secs)),
-            processes: processes.get(),
+            pace,
             host: Some(Host::new(figures.clone())),
+            ..mode.clone()
         };
         let board = Board::Folder(figures);
-        let n_sources = case.parallelism(mode.processes) as usize;
+        let n_sources = chain.parallelism(mode.processes) as usize;
         let all_measured = || Ok(board.n_measured()? >= n_sources);
         let within = mode.warm_up + mode.span + PATIENCE;
-        let spec = case.topology(&mode)?;
+        let spec = chain.topology(&mode)?;
         cluster.run(&spec, within, all_measured).await?;
-        outcome(case, &mode, board.take()?)
+        outcome(chain, &mode, board.take()?)
     };
-    let full = run("full", None).await?;
-    let paced = run("paced", Some(RATE_PER_SEC)).await?;
+    let full = run("full", Pace::Full).await?;
+    let paced = run("paced", Pace::PerSec(RATE_PER_SEC)).await?;
     cluster.end().await;
     Ok((full, paced))
 }
 
 /// Puts together what the workers measured.
-fn outcome(case: Case, mode: &Mode, figures: Figures) -> Result<Run> {
-    let n_sources = case.parallelism(mode.processes) as usize;
+fn outcome(chain: &Chain, mode: &Mode, figures: Figures) -> Result<Run> {
+    let n_sources = chain.parallelism(mode.processes) as usize;
     if figures.emitted.len() != n_sources {
         let found = figures.emitted.len();
         return Err(format!("{found} of {n_sources} sources left figures").into());
@@ -149,7 +146,7 @@ fn outcome(case: Case, mode: &Mode, figures: Figures) -> Result<Run> {
         records_per_sec: rates.sum(),
         cpu_ns_per_record: per_record(&figures.spans, Span::cpu_nanos_per_sec),
         switches_per_record: per_record(&figures.spans, Span::switches_per_sec),
-        lost: lost(case, &figures).max(unacked),
+        lost: lost(chain, &figures).max(unacked),
         latencies: figures.latencies,
     })
 }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use squall_core::{Bolt, Clock, Emitter, Moment, Result, Str, TaskContext, Tuple, Value};
 
 use super::board::Board;
-use super::case::Mode;
 use super::figures::Figures;
 use super::host::Host;
+use super::mode::Mode;
 
 /// How a sink is set up.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

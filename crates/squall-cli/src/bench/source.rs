@@ -12,21 +12,21 @@ use squall_core::{
 };
 
 use super::board::Board;
-use super::case::{Case, Mode};
 use super::figures::Figures;
 use super::host::Host;
+use super::load::Load;
+use super::mode::{Mode, Pace};
 use super::stopwatch::Stopwatch;
-use super::words::SENTENCES;
 
 /// What a source emits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct SourceConfig {
-    /// Sentences; else numbers.
-    sentences: bool,
+    /// What its records are.
+    load: Load,
     /// Tracks each record to its end.
     acked: bool,
-    /// All tasks together; `None` is full speed.
-    rate_per_sec: Option<u64>,
+    /// How fast all tasks together emit.
+    pace: Pace,
     /// How long after the first record begins what is measured.
     warm_up: HumanDuration,
     /// How long throughput is measured.
@@ -62,11 +62,11 @@ struct Begun {
 }
 
 impl SourceConfig {
-    pub(super) fn new(case: Case, mode: &Mode) -> Self {
+    pub(super) fn new(load: &Load, mode: &Mode) -> Self {
         Self {
-            sentences: case == Case::WordCount,
+            load: load.clone(),
             acked: mode.acked,
-            rate_per_sec: mode.rate_per_sec,
+            pace: mode.pace,
             warm_up: HumanDuration(mode.warm_up),
             span: HumanDuration(mode.span),
             host: mode.host.clone(),
@@ -80,18 +80,10 @@ impl SourceConfig {
 
 impl Source {
     pub(super) fn new(config: SourceConfig, board: Board) -> Self {
-        let values = if config.sentences {
-            SENTENCES
-                .iter()
-                .map(|sentence| Value::from(*sentence))
-                .collect()
-        } else {
-            vec![Value::I64(1)]
-        };
         Self {
+            values: config.load.values(),
             config,
             board,
-            values,
             n_emitted: 0,
             task_idx: 0,
             period: Duration::ZERO,
@@ -140,9 +132,10 @@ impl Spout for Source {
 
     fn open(&mut self, ctx: &mut TaskContext) -> Result<()> {
         let n_tasks = u64::try_from(ctx.n_tasks()).unwrap_or(1);
-        self.period = self.config.rate_per_sec.map_or(Duration::ZERO, |rate| {
-            Duration::from_nanos(1_000_000_000 * n_tasks / rate.max(1))
-        });
+        self.period = match self.config.pace {
+            Pace::Full => Duration::ZERO,
+            Pace::PerSec(rate) => Duration::from_nanos(1_000_000_000 * n_tasks / rate.max(1)),
+        };
         self.task_idx = ctx.task_idx();
         self.clock = Some(ctx.clock().clone());
         Ok(())

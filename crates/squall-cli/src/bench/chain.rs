@@ -1,0 +1,131 @@
+//! What the topologies that are measured look like: a source and bolts behind it, one after the other.
+
+use std::thread::available_parallelism;
+
+use squall::{Result, TopologyBuilder, TopologySpec};
+
+use super::load::Load;
+use super::mode::Mode;
+use super::sink::SinkConfig;
+use super::source::SourceConfig;
+
+/// The source's component.
+const SOURCE: &str = "source";
+
+/// A topology that is measured.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    pub(super) name: &'static str,
+    pub(super) load: Load,
+    /// The source has a thread of its own.
+    pub(super) dedicated: bool,
+    pub(super) tasks: Tasks,
+    /// What comes after the source, in this order.
+    pub(super) bolts: Vec<Stage>,
+}
+
+/// How many tasks each component has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tasks {
+    /// One.
+    One,
+    /// One for each core, and as many in each process.
+    PerCore,
+}
+
+/// A bolt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Passes everything on.
+    Pass,
+    /// Splits lines into words.
+    Split,
+    /// Counts by word.
+    Count,
+    /// Counts what comes.
+    Sink,
+}
+
+impl Stage {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Split => "split",
+            Self::Count => "count",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+impl Chain {
+    /// Returns how many tasks each component has, spread over so many processes.
+    pub(super) fn parallelism(&self, processes: u32) -> u32 {
+        match self.tasks {
+            Tasks::One => 1,
+            Tasks::PerCore => {
+                let n_cores = available_parallelism().map_or(Ok(1), |n| u32::try_from(n.get()));
+                n_cores.unwrap_or(1).next_multiple_of(processes)
+            }
+        }
+    }
+
+    /// Returns how many tuples one record causes, its own included: each is one hop. At least one.
+    pub(super) fn hops(&self) -> f64 {
+        let mut n_tuples = 1.0;
+        let mut n_hops = 0.0;
+        for stage in &self.bolts {
+            n_hops += n_tuples;
+            if *stage == Stage::Split {
+                n_tuples *= self.load.words_per_record();
+            }
+        }
+        f64::max(n_hops, 1.0)
+    }
+
+    /// Tells whether there is such a bolt.
+    pub(super) fn has(&self, stage: Stage) -> bool {
+        self.bolts.contains(&stage)
+    }
+
+    /// Declares the topology.
+    ///
+    /// # Errors
+    /// None but those of the builder, which refuses two components of one name.
+    pub(super) fn topology(&self, mode: &Mode) -> Result<TopologySpec> {
+        let n = self.parallelism(mode.processes);
+        let mut t = TopologyBuilder::new(self.name);
+        let config = SourceConfig::new(&self.load, mode);
+        let source = t.spout(SOURCE, "bench-source", config)?.parallelism(n);
+        if self.dedicated {
+            source.dedicated();
+        }
+        let mut from = SOURCE.to_owned();
+        for stage in &self.bolts {
+            let id = stage.name().to_owned();
+            let type_name = format!("bench-{}", stage.name());
+            let bolt = match stage {
+                Stage::Sink => t.bolt(&id, &type_name, SinkConfig::new(mode))?,
+                Stage::Pass | Stage::Split | Stage::Count => t.bolt(&id, &type_name, ())?,
+            };
+            let bolt = bolt.parallelism(n);
+            match stage {
+                Stage::Count => bolt.fields(&from, ["word"]),
+                Stage::Pass | Stage::Split | Stage::Sink => bolt.local_or_shuffle(&from),
+            };
+            from = id;
+        }
+        Ok(t.build())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::Case;
+
+    #[test]
+    fn each_tuple_of_a_record_is_a_hop() {
+        let hops = |case: Case| case.chain().hops().to_string();
+        assert_eq!(hops(Case::PassThrough), "2");
+        assert_eq!(hops(Case::WordCount), "17");
+    }
+}
