@@ -5,6 +5,7 @@
 //! found by arithmetic: the source says how many records it emitted, the sink how many came. Each run of each adds to
 //! a row of the report (`row.rs`), which shows medians.
 
+mod beat;
 mod board;
 mod case;
 mod chain;
@@ -47,6 +48,7 @@ use squall_core::Registry;
 use board::Board;
 use case::Case;
 use machine::Machine;
+use noise::Noise;
 use report::Report;
 use rig::Rig;
 
@@ -62,8 +64,10 @@ const MAX_PROCESSES: u32 = 64;
 /// eight words and counts by word. Build with `--release`, and leave the machine alone meanwhile.
 ///
 /// With `--processes`, `word-count` runs acked over as many workers of a small cluster on this machine: each word
-/// goes to the worker that counts it. Latency is then that of whole sentences, from due to acked, and beside it
-/// stands how late the idle machine wakes a thread.
+/// goes to the worker that counts it.
+///
+/// Latency is taken from when a record was due until it was acked or, unacked, at the sink. Beside it stands how late
+/// the idle machine itself is; where that is more than half a millisecond, the row reads noisy.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
     /// Run this case alone
@@ -98,6 +102,7 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
         program,
         span: Duration::from_secs(u64::from(args.seconds)),
         report: Report::new(Machine::here()),
+        noise: Noise::default(),
     };
     // Round by round: a machine that slows down does so for all rows.
     for round in 1..=args.repeat {

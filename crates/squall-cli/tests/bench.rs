@@ -25,7 +25,7 @@ const THROUGHPUT: [&str; 4] = [
     "lost",
 ];
 /// And at a rate.
-const LATENCY: [&str; 4] = ["rate_per_s", "p50_us", "p99_us", "lost"];
+const LATENCY: [&str; 5] = ["rate_per_s", "p50_us", "p99_us", "idle_p99_us", "lost"];
 /// How often something that takes its time is looked at, and how many times.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const MAX_LOOKS: u32 = 2400;
@@ -52,9 +52,11 @@ fn fields(row: &Json) -> Vec<&str> {
     fields.map(String::as_str).collect()
 }
 
-/// Checks that a row has its key, the quantities, and so many runs of these.
-fn check_row(row: &Json, quantities: &[&str], n_runs: usize) {
-    assert_eq!(fields(row), [&KEY, quantities, &["runs"]].concat());
+/// Checks that each of a row's runs has these quantities, and the row itself what is `beside` them.
+fn check_row(row: &Json, quantities: &[&str], beside: [&[&str]; 2], n_runs: usize) {
+    let [before, behind] = beside;
+    let expected = [&KEY, before, quantities, behind, &["runs"]].concat();
+    assert_eq!(fields(row), expected);
     assert_eq!(row["lost"], 0, "{row}");
     let runs = row["runs"].as_array().unwrap();
     assert_eq!(runs.len(), n_runs, "{row}");
@@ -64,17 +66,19 @@ fn check_row(row: &Json, quantities: &[&str], n_runs: usize) {
 }
 
 fn check_throughput(row: &Json, n_runs: usize) {
-    check_row(row, &THROUGHPUT, n_runs);
+    check_row(row, &THROUGHPUT, [&[], &[]], n_runs);
     assert!(row["source_records_per_s"].as_u64() > Some(1000), "{row}");
     assert!(row["cpu_ns_per_hop"].as_f64() > Some(0.0), "{row}");
     let switches = row["switches_per_1000_records"].as_f64();
     assert!(switches >= Some(0.0), "{row}");
 }
 
-fn check_latency(row: &Json, quantities: &[&str], n_runs: usize) {
-    check_row(row, quantities, n_runs);
+fn check_latency(row: &Json, n_runs: usize) {
+    check_row(row, &LATENCY, [&["setting"], &["noisy"]], n_runs);
     assert!(row["p50_us"].as_u64() > Some(0), "{row}");
     assert!(row["p99_us"].as_u64() >= row["p50_us"].as_u64(), "{row}");
+    let is_noisy = row["idle_p99_us"].as_u64() > Some(500);
+    assert_eq!(row["noisy"], is_noisy, "{row}");
 }
 
 #[test]
@@ -84,16 +88,18 @@ fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
     let machine = &report["machine"];
     assert!(machine["n_cores"].as_u64() > Some(0), "{machine}");
     assert_eq!(machine["squall"], env!("CARGO_PKG_VERSION"));
-    for section in ["cases", "latencies"] {
-        let rows = rows(section).into_iter();
-        let acked: Vec<_> = rows.map(|row| row["acked"].as_bool()).collect();
-        assert_eq!(acked, [Some(true), Some(false)]);
-    }
-    for row in rows("cases") {
+    let (cases, latencies) = (rows("cases"), rows("latencies"));
+    let acked: Vec<_> = cases.iter().map(|row| &row["acked"]).collect();
+    assert_eq!(acked, [true, false]);
+    let settings: Vec<_> = latencies.iter().map(|row| &row["setting"]).collect();
+    assert_eq!(settings, ["10000/s", "half of full"].repeat(2));
+    for (row, half) in cases.iter().zip([1, 3]) {
         check_throughput(row, 1);
+        let rate = row["source_records_per_s"].as_u64().map(|rate| rate / 2);
+        assert_eq!(latencies[half]["rate_per_s"].as_u64(), rate);
     }
-    for row in rows("latencies") {
-        check_latency(row, &LATENCY, 1);
+    for row in latencies {
+        check_latency(row, 1);
     }
 }
 
@@ -112,8 +118,7 @@ fn repeated_over_two_workers_word_count_loses_nothing_and_leaves_none() {
         (&2.into(), &true.into())
     );
     check_throughput(case, 2);
-    let quantities = ["rate_per_s", "p50_us", "p99_us", "idle_p99_us", "lost"];
-    check_latency(latency, &quantities, 2);
+    check_latency(latency, 2);
     assert_eq!(workers_in(folder.path()), Vec::<u32>::new());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use squall::{Clock, Result};
+use squall::{Clock, Moment, Result};
 use squall_runtime::SystemClock;
 
 use super::latencies::Latencies;
@@ -14,6 +14,35 @@ use super::latencies::Latencies;
 const N_PINGS: u32 = 1000;
 /// How long both are idle between two pings.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long what was found holds.
+const HOLDS_FOR: Duration = Duration::from_secs(60);
+
+/// How late the machine was last found to be.
+#[derive(Debug, Default)]
+pub(super) struct Noise {
+    clock: SystemClock,
+    last: Option<(Moment, u64)>,
+}
+
+impl Noise {
+    /// Returns the 99th percentile of a [`ping_pong`] that is at most a minute old, in microseconds. Nothing else of
+    /// this process may run.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn p99_us(&mut self) -> Result<u64> {
+        let now = self.clock.now();
+        match self.last {
+            Some((at, us)) if now.since(at) < HOLDS_FOR => Ok(us),
+            _ => {
+                let us = ping_pong()?.value_us(0.99);
+                self.last = Some((now, us));
+                Ok(us)
+            }
+        }
+    }
+}
 
 /// Sends single bytes over loopback from one idle thread to another and back. Returns how long each took;
 /// blocks for some two seconds.

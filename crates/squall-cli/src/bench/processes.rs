@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use squall::{Program, Result, console};
 use squall_daemon::shutdown::{Cause, Scope, Shutdown, ShutdownBounds, Signals};
@@ -21,7 +22,6 @@ use super::figures::{Figures, Span};
 use super::host::Host;
 use super::mode::{Mode, Pace};
 use super::noise::ping_pong;
-use super::quantity::Quantity;
 use super::rig::Rig;
 use super::row::Key;
 use super::run::Run;
@@ -43,7 +43,6 @@ const BOUNDS: ShutdownBounds = ShutdownBounds {
 /// # Errors
 /// The cluster doesn't do what it should, or a signal came. No process is left.
 pub(super) fn measure(chain: &Chain, processes: NonZeroU32, rig: &mut Rig<'_>) -> Result<()> {
-    let idle = ping_pong()?;
     let folder = tempfile::tempdir()?;
     let mode = Mode {
         acked: true,
@@ -53,28 +52,27 @@ pub(super) fn measure(chain: &Chain, processes: NonZeroU32, rig: &mut Rig<'_>) -
         processes: processes.get(),
         host: None,
     };
-    let (full, paced) = run_cluster(chain, &mode, (folder.path(), rig.program))?;
-    let key = Key {
+    let (full, paced, idle_us) = run_cluster(chain, &mode, (folder.path(), rig.program))?;
+    let key = |setting: String| Key {
         case: chain.name.to_owned(),
         acked: true,
         processes: processes.get(),
         parallelism: chain.parallelism(processes.get()),
-        setting: String::new(),
+        setting,
     };
     let throughput = full.throughput(chain);
-    rig.report.add(Section::Throughput, key.clone(), throughput);
-    let mut latency = paced.latency(RATE_PER_SEC);
-    latency.insert(Quantity::IdleP99Us, idle.value_us(0.99) as f64);
-    rig.report.add(Section::Latency, key, latency);
+    rig.add(Section::Throughput, key(String::new()), throughput);
+    let latency = paced.latency(RATE_PER_SEC, idle_us);
+    rig.add(Section::Latency, key(format!("{RATE_PER_SEC}/s")), latency);
     Ok(())
 }
 
-/// Has a cluster run both, in a tree of tasks of its own that a signal ends.
+/// Has a cluster run both, and measures in between how late the machine is itself; in a tree of tasks of its own that a signal ends.
 fn run_cluster(
     chain: &Chain,
     mode: &Mode,
     (folder, program): (&Path, &Program),
-) -> Result<(Run, Run)> {
+) -> Result<(Run, Run, u64)> {
     let (chain, mode, folder) = (chain.clone(), mode.clone(), folder.to_owned());
     program.tokio().block_on(async move {
         let signals = Signals::listen()?;
@@ -102,7 +100,11 @@ fn run_cluster(
     })
 }
 
-async fn runs(chain: &Chain, mode: &Mode, (folder, scope): (&Path, &Scope)) -> Result<(Run, Run)> {
+async fn runs(
+    chain: &Chain,
+    mode: &Mode,
+    (folder, scope): (&Path, &Scope),
+) -> Result<(Run, Run, u64)> {
     console::say("  starting the workers …");
     let n_workers = NonZeroU32::try_from(mode.processes)?;
     let mut cluster = Cluster::start(folder, n_workers, scope).await?;
@@ -123,9 +125,11 @@ async fn runs(chain: &Chain, mode: &Mode, (folder, scope): (&Path, &Scope)) -> R
         outcome(chain, &mode, board.take()?)
     };
     let full = run("full", Pace::Full).await?;
+    // The workers are there, with nothing to do.
+    let idle = spawn_blocking(ping_pong).await??;
     let paced = run("paced", Pace::PerSec(RATE_PER_SEC)).await?;
     cluster.end().await;
-    Ok((full, paced))
+    Ok((full, paced, idle.value_us(0.99)))
 }
 
 /// Puts together what the workers measured.

@@ -13,10 +13,8 @@ use super::row::{Key, Row, Sample};
 use super::section::Section;
 use super::spread::Spread;
 
-/// Where the p99 of an idle ping-pong is above this, latencies say more about the machine than about Squall.
-const NOISY_ABOVE_US: f64 = 1_000.0;
 /// The columns of a row's key.
-const KEY_HEADINGS: [&str; 4] = ["case", "acked", "processes", "tasks"];
+const KEY_HEADINGS: [&str; 5] = ["case", "acked", "processes", "tasks", ""];
 
 /// All rows, and what they were measured on.
 #[derive(Debug)]
@@ -64,22 +62,14 @@ impl Report {
         let headings = headings.chain(quantities.iter().map(|quantity| quantity.heading()));
         table.load_style(NOTHING).set_header(headings);
         for row in self.rows_of(section) {
-            let Key {
-                case,
-                acked,
-                processes,
-                parallelism,
-                ..
-            } = &row.key;
-            let acked = if *acked { "yes" } else { "no" };
-            let key = [
-                case.clone(),
-                acked.to_owned(),
-                processes.to_string(),
-                parallelism.to_string(),
-            ];
-            let cells = quantities.iter().map(|quantity| cell(row, *quantity));
-            table.add_row(key.into_iter().chain(cells));
+            let key = &row.key;
+            let acked = if key.acked { "yes" } else { "no" };
+            let (processes, tasks) = (key.processes.to_string(), key.parallelism.to_string());
+            let cells = [&key.case, acked, &processes, &tasks, &key.setting].map(str::to_owned);
+            let cells = cells.into_iter();
+            let cells = cells.chain(quantities.iter().map(|quantity| cell(row, *quantity)));
+            let remark = (row.is_noisy() == Some(true)).then(|| "noisy".to_owned());
+            table.add_row(cells.chain(remark));
         }
         for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -121,16 +111,6 @@ impl fmt::Display for Report {
             if let Some(table) = self.table(section) {
                 write!(f, "\n\n{}\n{table}", section.title())?;
             }
-        }
-        let idle = self
-            .rows
-            .iter()
-            .filter_map(|row| row.spread(Quantity::IdleP99Us));
-        if idle.into_iter().any(|idle| idle.median > NOISY_ABOVE_US) {
-            write!(
-                f,
-                "\n\nAn idle ping-pong's p99 was above {NOISY_ABOVE_US} µs: noisy."
-            )?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::WARM_UP;
 use super::chain::Chain;
 use super::measure;
 use super::mode::{Mode, Pace};
+use super::noise::Noise;
 use super::report::Report;
 use super::row::{Key, Sample};
 use super::run::Run;
@@ -19,6 +20,8 @@ pub(super) struct Rig<'p> {
     /// How long each measurement takes.
     pub(super) span: Duration,
     pub(super) report: Report,
+    /// How late the machine itself is.
+    pub(super) noise: Noise,
 }
 
 impl Rig<'_> {
@@ -38,15 +41,36 @@ impl Rig<'_> {
         measure::run(chain, &mode, self.program)
     }
 
-    /// Adds what a run of a topology in this process showed.
-    pub(super) fn add(&mut self, section: Section, chain: &Chain, acked: bool, sample: Sample) {
-        let key = Key {
-            case: chain.name.to_owned(),
-            acked,
-            processes: 1,
-            parallelism: chain.parallelism(1),
-            setting: String::new(),
-        };
+    /// Runs a topology in this process at a rate and adds its latency.
+    ///
+    /// # Errors
+    /// It can't be started, or can't go on.
+    pub(super) fn pace(
+        &mut self,
+        chain: &Chain,
+        acked: bool,
+        (setting, rate_per_sec): (&str, u64),
+    ) -> Result<Run> {
+        let idle_us = self.noise.p99_us()?;
+        let paced = self.run(chain, acked, Pace::PerSec(rate_per_sec))?;
+        let sample = paced.latency(rate_per_sec, idle_us);
+        self.add(Section::Latency, key(chain, acked, setting), sample);
+        Ok(paced)
+    }
+
+    /// Adds what a run showed.
+    pub(super) fn add(&mut self, section: Section, key: Key, sample: Sample) {
         self.report.add(section, key, sample);
+    }
+}
+
+/// Returns the key of a topology in this process.
+pub(super) fn key(chain: &Chain, acked: bool, setting: &str) -> Key {
+    Key {
+        case: chain.name.to_owned(),
+        acked,
+        processes: 1,
+        parallelism: chain.parallelism(1),
+        setting: setting.to_owned(),
     }
 }

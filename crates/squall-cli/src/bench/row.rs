@@ -9,6 +9,9 @@ use super::quantity::Quantity;
 use super::section::Section;
 use super::spread::Spread;
 
+/// Where the p99 of an idle ping-pong is above this, latencies say more about the machine than about Squall.
+const NOISY_ABOVE_US: f64 = 500.0;
+
 /// What one run showed.
 pub(super) type Sample = BTreeMap<Quantity, f64>;
 
@@ -35,6 +38,13 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Tells whether the machine was so late itself that latencies say little about Squall; `None` where none were
+    /// measured.
+    pub(super) fn is_noisy(&self) -> Option<bool> {
+        let idle = self.spread(Quantity::IdleP99Us)?;
+        Some(idle.median > NOISY_ABOVE_US)
+    }
+
     /// Returns what the runs say of a quantity; `None` where none measured it.
     pub(super) fn spread(&self, quantity: Quantity) -> Option<Spread> {
         let values = self.runs.iter().filter_map(|run| run.get(&quantity));
@@ -50,6 +60,8 @@ impl Serialize for Row {
             key: &'r Key,
             #[serde(flatten)]
             medians: Map<String, Json>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            noisy: Option<bool>,
             runs: Vec<Map<String, Json>>,
         }
         let medians = self.section.quantities().iter();
@@ -59,6 +71,7 @@ impl Serialize for Row {
         Flat {
             key: &self.key,
             medians: numbers(&medians),
+            noisy: self.is_noisy(),
             runs: self.runs.iter().map(numbers).collect(),
         }
         .serialize(serializer)

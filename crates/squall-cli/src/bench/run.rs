@@ -34,13 +34,14 @@ impl Run {
         ])
     }
 
-    /// Returns what a run at this rate says.
-    pub(super) fn latency(&self, rate_per_sec: u64) -> Sample {
+    /// Returns what a run at this rate says, on a machine that was so late itself.
+    pub(super) fn latency(&self, rate_per_sec: u64, idle_us: u64) -> Sample {
         let us = |quantile| self.latencies.value_us(quantile) as f64;
         Sample::from([
             (Quantity::RatePerSec, rate_per_sec as f64),
             (Quantity::P50Us, us(0.5)),
             (Quantity::P99Us, us(0.99)),
+            (Quantity::IdleP99Us, idle_us as f64),
             (Quantity::Lost, self.lost as f64),
         ])
     }

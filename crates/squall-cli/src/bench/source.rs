@@ -1,7 +1,6 @@
 //! The source of a bench: numbered records, at full speed or at a rate.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use squall_core::{
     SpoutEmitter, TaskContext, Value,
 };
 
+use super::beat::Beat;
 use super::board::Board;
 use super::figures::Figures;
 use super::host::Host;
@@ -37,16 +37,16 @@ pub(super) struct SourceConfig {
 
 /// Emits records for as long as the topology is active.
 ///
-/// At a rate, record `n` of a task is due `n` periods after its first one, whatever becomes of those
-/// before it: a stall shows in the latencies of all that it delays.
+/// At a rate, each record is due at a time that follows from its number alone, whatever becomes of those before it: a
+/// stall shows in the latencies of all that it delays.
 pub(super) struct Source {
     config: SourceConfig,
     board: Board,
     values: Vec<Value>,
     n_emitted: u64,
     task_idx: usize,
-    /// Between two records of this task; zero is full speed.
-    period: Duration,
+    /// `None` is full speed.
+    beat: Option<Beat>,
     clock: Option<Arc<dyn Clock>>,
     /// Since the first record.
     begun: Option<Begun>,
@@ -58,7 +58,16 @@ struct Begun {
     at: Moment,
     /// The first record whose latency counts.
     first_measured: u64,
+    /// How many were due when the clock was last read.
+    n_due: u64,
     stopwatch: Stopwatch,
+}
+
+impl Begun {
+    /// Tells whether the latency of this record counts.
+    const fn is_measured(&self, beat: &Beat, number: u64) -> bool {
+        number >= self.first_measured && beat.is_sampled(number)
+    }
 }
 
 impl SourceConfig {
@@ -86,7 +95,7 @@ impl Source {
             board,
             n_emitted: 0,
             task_idx: 0,
-            period: Duration::ZERO,
+            beat: None,
             clock: None,
             begun: None,
             figures: Figures::default(),
@@ -98,14 +107,13 @@ impl Source {
         let clock = self.clock.clone().ok_or("a source is opened first")?;
         let at = clock.now();
         let stopwatch = Stopwatch::new(at + self.config.warm_up.0, self.config.span.0);
-        let n_warm_up = match self.period.as_nanos() {
-            0 => 0,
-            nanos => self.config.warm_up.0.as_nanos() / nanos,
-        };
         Ok(Begun {
             clock,
             at,
-            first_measured: u64::try_from(n_warm_up).unwrap_or(u64::MAX),
+            first_measured: self
+                .beat
+                .map_or(0, |beat| beat.n_due(self.config.warm_up.0)),
+            n_due: 0,
             stopwatch,
         })
     }
@@ -119,12 +127,6 @@ impl Source {
     }
 }
 
-/// Returns when a record is due.
-fn due(began: Moment, period: Duration, number: u64) -> Moment {
-    let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
-    began + Duration::from_nanos(nanos.saturating_mul(number))
-}
-
 impl Spout for Source {
     fn outputs(&self) -> Outputs {
         Outputs::fields(["value", "due_ns"])
@@ -132,9 +134,9 @@ impl Spout for Source {
 
     fn open(&mut self, ctx: &mut TaskContext) -> Result<()> {
         let n_tasks = u64::try_from(ctx.n_tasks()).unwrap_or(1);
-        self.period = match self.config.pace {
-            Pace::Full => Duration::ZERO,
-            Pace::PerSec(rate) => Duration::from_nanos(1_000_000_000 * n_tasks / rate.max(1)),
+        self.beat = match self.config.pace {
+            Pace::Full => None,
+            Pace::PerSec(rate_per_sec) => Some(Beat::new(rate_per_sec, n_tasks)),
         };
         self.task_idx = ctx.task_idx();
         self.clock = Some(ctx.clock().clone());
@@ -150,15 +152,19 @@ impl Spout for Source {
             return Ok(Activity::Idle);
         };
         let mut due_ns = 0;
-        if self.period > Duration::ZERO {
-            let (due, now) = (
-                due(begun.at, self.period, self.n_emitted),
-                begun.clock.now(),
-            );
-            if due > now {
-                return Ok(Activity::IdleFor(due.since(now)));
+        if let Some(beat) = self.beat {
+            // The clock isn't read for what was due when it was read last.
+            if self.n_emitted >= begun.n_due {
+                let now = begun.clock.now();
+                begun.n_due = beat.n_due(now.since(begun.at));
+                let due = begun.at + beat.due(self.n_emitted);
+                if due > now {
+                    return Ok(Activity::IdleFor(due.since(now)));
+                }
             }
-            if self.n_emitted >= begun.first_measured {
+            // Where acks come back, they tell the time.
+            if !self.config.acked && begun.is_measured(&beat, self.n_emitted) {
+                let due = begun.at + beat.due(self.n_emitted);
                 due_ns = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
             }
         }
@@ -179,12 +185,11 @@ impl Spout for Source {
 
     fn ack(&mut self, id: MessageId) {
         self.figures.n_acked += 1;
-        if self.period > Duration::ZERO
-            && let Some(begun) = &self.begun
-            && id.0 >= begun.first_measured
+        if let (Some(beat), Some(begun)) = (&self.beat, &self.begun)
+            && begun.is_measured(beat, id.0)
         {
-            let (due, now) = (due(begun.at, self.period, id.0), begun.clock.now());
-            self.figures.note_latency(due, now);
+            let due = begun.at + beat.due(id.0);
+            self.figures.note_latency(due, begun.clock.now());
         }
     }
 
