@@ -1,5 +1,6 @@
 //! When the records of a source are due, at a rate.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Of how many records the latency is taken in a second, of all tasks together: reading the clock for each of
@@ -40,6 +41,13 @@ impl Beat {
         u64::try_from(n).unwrap_or(u64::MAX).saturating_add(1)
     }
 
+    /// Returns those of these records whose latency is taken.
+    pub(super) fn sampled(&self, numbers: Range<u64>) -> impl Iterator<Item = u64> {
+        let first = numbers.start.next_multiple_of(self.sample_every);
+        let step = usize::try_from(self.sample_every).unwrap_or(usize::MAX);
+        (first..numbers.end).step_by(step)
+    }
+
     /// Tells whether the latency of this record is taken.
     pub(super) const fn is_sampled(&self, number: u64) -> bool {
         number.is_multiple_of(self.sample_every)
@@ -77,5 +85,7 @@ mod tests {
         };
         assert_eq!(sampled(10_000), 10_000);
         assert_eq!(sampled(2_000_000), 20_000);
+        let beat = Beat::new(60_000, 1);
+        assert!(beat.sampled(5..13).eq([6, 9, 12]));
     }
 }

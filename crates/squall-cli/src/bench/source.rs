@@ -118,6 +118,19 @@ impl Source {
         })
     }
 
+    /// Notes how late those are by now that were due while latency was taken, and were never emitted: who falls behind
+    /// must not look fast for it.
+    fn note_overdue(&mut self) {
+        let (Some(beat), Some(begun)) = (&self.beat, &self.begun) else {
+            return;
+        };
+        let end = beat.n_due(self.config.warm_up.0 + self.config.span.0);
+        let now = begun.clock.now();
+        for number in beat.sampled(self.n_emitted.max(begun.first_measured)..end) {
+            self.figures.note_latency(begun.at + beat.due(number), now);
+        }
+    }
+
     fn n_done(&self) -> u64 {
         if self.config.acked {
             self.figures.n_acked
@@ -198,10 +211,43 @@ impl Spout for Source {
     }
 
     fn close(&mut self) {
+        self.note_overdue();
         let mut figures = std::mem::take(&mut self.figures);
         figures.emitted.insert(self.task_idx, self.n_emitted);
         let stopwatch = self.begun.take().map(|begun| begun.stopwatch);
         figures.spans = stopwatch.and_then(Stopwatch::read).into_iter().collect();
         self.board.leave(figures);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_core::HumanDuration;
+
+    use super::*;
+
+    #[test]
+    fn what_was_due_and_never_came_is_late() {
+        let config = SourceConfig {
+            load: Load::Numbers,
+            acked: true,
+            pace: Pace::PerSec(100),
+            warm_up: HumanDuration::from_secs(1),
+            span: HumanDuration::from_secs(2),
+            host: None,
+        };
+        let (board, clock) = (Board::shared(), Arc::new(squall_core::ManualClock::new()));
+        let mut source = Source::new(config, board.clone());
+        source.beat = Some(Beat::new(100, 1));
+        source.clock = Some(clock.clone());
+        source.begun = Some(source.begin().unwrap());
+        source.n_emitted = 150;
+        clock.advance(std::time::Duration::from_secs(4));
+        source.close();
+        let latencies = board.take().unwrap().latencies;
+        // 1.5 of the 2 seconds, and record 300, which was due when they ended.
+        assert_eq!(latencies.len(), 151);
+        assert!(latencies.value_us(0.01) >= 1_000_000);
+        assert!(latencies.value_us(1.0) >= 2_500_000);
     }
 }
