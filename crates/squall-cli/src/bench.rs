@@ -10,7 +10,9 @@ mod board;
 mod case;
 mod chain;
 mod cluster;
+mod compare;
 mod components;
+mod earlier;
 mod figures;
 mod host;
 mod latencies;
@@ -36,6 +38,7 @@ mod truth;
 mod words;
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,6 +50,7 @@ use squall_core::Registry;
 
 use board::Board;
 use case::Case;
+use earlier::Earlier;
 use machine::Machine;
 use noise::Noise;
 use report::Report;
@@ -82,6 +86,12 @@ pub(crate) struct BenchArgs {
     /// How many times everything is measured; figures are then medians, with the smallest and the largest
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
+    /// Put beside the figures those that an earlier bench has printed with `-o json`
+    ///
+    /// The verdict knows the spread of both: it wants `--repeat 3` or more, then and now. It has no part in the exit
+    /// status, which is about loss alone.
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
     /// How to print the figures
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
@@ -98,10 +108,17 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         console::say("this is a debug build: its figures say nothing about a release build");
     }
+    let machine = Machine::here();
+    let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
+    if let Some(earlier) = &earlier {
+        for difference in machine.differences(&earlier.machine) {
+            console::say(format_args!("not as in the earlier bench: {difference}"));
+        }
+    }
     let mut rig = Rig {
         program,
         span: Duration::from_secs(u64::from(args.seconds)),
-        report: Report::new(Machine::here()),
+        report: Report::new(machine),
         noise: Noise::default(),
     };
     // Round by round: a machine that slows down does so for all rows.
@@ -115,7 +132,10 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
             in_one_process(args, &mut rig)?;
         }
     }
-    let report = rig.report;
+    let mut report = rig.report;
+    if let Some(earlier) = &earlier {
+        report.compare(earlier);
+    }
     match args.output {
         Format::Table => console::data(&report),
         Format::Json => console::data(serde_json::to_string(&report)?),

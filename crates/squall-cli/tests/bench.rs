@@ -104,6 +104,46 @@ fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
 }
 
 #[test]
+fn an_earlier_bench_is_compared_with_and_anything_else_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("earlier.json");
+    let path = file.to_str().unwrap();
+    let args = ["--case", "pass-through", "--seconds", "1"];
+    fs::write(&file, "machine: abacus").unwrap();
+    let output = bench(&["--compare", path]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("bench -o json"),
+        "{said}"
+    );
+
+    let mut earlier = report(bench(&args));
+    earlier["machine"]["n_cores"] = 4096.into();
+    fs::write(&file, earlier.to_string()).unwrap();
+    let mut command = bench(&args);
+    let output = command.args(["--compare", path]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("not as in the earlier bench: cores 4096"),
+        "{said}"
+    );
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let compared = rows(&report, "compared");
+    // Two rows at full speed with two quantities each, four at a rate with as many.
+    assert_eq!(compared.len(), 12);
+    let (then, now) = (&rows(&earlier, "cases")[0], &rows(&report, "cases")[0]);
+    assert_eq!(
+        compared[0]["earlier"].as_f64(),
+        then["source_records_per_s"].as_f64()
+    );
+    assert_eq!(
+        compared[0]["now"].as_f64(),
+        now["source_records_per_s"].as_f64()
+    );
+}
+
+#[test]
 fn repeated_over_two_workers_word_count_loses_nothing_and_leaves_none() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = bench(&["--processes", "2", "--seconds", "1", "--repeat", "2"]);

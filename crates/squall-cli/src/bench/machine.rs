@@ -56,6 +56,37 @@ impl Machine {
             load_average: (load as f64 / LOAD_UNIT * 100.0).round() / 100.0,
         }
     }
+
+    /// Returns in what the machine and the build of an earlier bench were others than these; its load and the version
+    /// of Squall don't count.
+    pub(super) fn differences(&self, earlier: &Self) -> Vec<String> {
+        let named = |machine: &Self| {
+            let Self {
+                cpu,
+                n_cores,
+                memory_bytes,
+                kernel,
+                rustc,
+                build,
+                allocator,
+                ..
+            } = machine.clone();
+            [
+                ("processor", cpu),
+                ("cores", n_cores.to_string()),
+                ("memory", memory_bytes.to_string()),
+                ("kernel", kernel),
+                ("compiler", rustc),
+                ("build", build),
+                ("allocator", allocator),
+            ]
+        };
+        let pairs = named(self).into_iter().zip(named(earlier));
+        pairs
+            .filter(|((_, now), (_, then))| now != then)
+            .map(|((what, now), (_, then))| format!("{what} {then}, now {now}"))
+            .collect()
+    }
 }
 
 /// Reads what the first processor calls itself.
@@ -88,10 +119,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_knows_itself() {
+    fn a_machine_knows_itself_and_tells_itself_from_others() {
         let here = Machine::here();
         assert!(here.n_cores > 0 && here.memory_bytes > 1 << 20, "{here:?}");
         assert!(here.rustc.starts_with("rustc 1."), "{here:?}");
+        let later = Machine {
+            load_average: 7.0,
+            squall: "9.9.9".into(),
+            ..here.clone()
+        };
+        assert_eq!(here.differences(&later), Vec::<String>::new());
+        let other = Machine {
+            n_cores: 96,
+            ..here.clone()
+        };
+        let cores = here.n_cores;
+        assert_eq!(here.differences(&other), [format!("cores 96, now {cores}")]);
         let text = serde_json::to_string(&here).unwrap();
         assert_eq!(serde_json::from_str::<Machine>(&text).unwrap(), here);
     }

@@ -1,4 +1,4 @@
-//! What is measured: its name in JSON and its heading in tables.
+//! What is measured: its name in JSON, its heading in tables, and which way is better.
 
 /// Something that a run of a case shows as one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,17 @@ pub(super) enum Quantity {
     IdleP99Us,
     /// What didn't come to the sink, or was counted wrong, or wasn't acked.
     Lost,
+}
+
+/// Which way a quantity gets better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Better {
+    /// The more of it, the faster.
+    Higher,
+    /// The less of it, the faster.
+    Lower,
+    /// It says nothing about speed.
+    Neither,
 }
 
 impl Quantity {
@@ -42,6 +53,17 @@ impl Quantity {
             Self::P99Us => ("p99_us", "p99 µs"),
             Self::IdleP99Us => ("idle_p99_us", "idle p99 µs"),
             Self::Lost => ("lost", "lost"),
+        }
+    }
+
+    /// Returns which way it gets better.
+    pub(super) const fn better(self) -> Better {
+        match self {
+            Self::RecordsPerSec => Better::Higher,
+            Self::CpuNsPerHop | Self::P50Us | Self::P99Us => Better::Lower,
+            Self::SwitchesPerThousand | Self::RatePerSec | Self::IdleP99Us | Self::Lost => {
+                Better::Neither
+            }
         }
     }
 

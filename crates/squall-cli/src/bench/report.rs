@@ -7,6 +7,8 @@ use comfy_table::{CellAlignment, Table};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::compare::Comparison;
+use super::earlier::Earlier;
 use super::machine::Machine;
 use super::quantity::Quantity;
 use super::row::{Key, Row, Sample};
@@ -21,6 +23,7 @@ const KEY_HEADINGS: [&str; 5] = ["case", "acked", "processes", "tasks", ""];
 pub(super) struct Report {
     machine: Machine,
     rows: Vec<Row>,
+    comparison: Option<Comparison>,
 }
 
 impl Report {
@@ -29,6 +32,7 @@ impl Report {
         Self {
             machine,
             rows: Vec::new(),
+            comparison: None,
         }
     }
 
@@ -43,6 +47,11 @@ impl Report {
                 runs: vec![sample],
             }),
         }
+    }
+
+    /// Compares what there is with what an earlier bench has found.
+    pub(super) fn compare(&mut self, earlier: &Earlier) {
+        self.comparison = Some(Comparison::new(&self.rows, &earlier.rows));
     }
 
     /// Tells whether nothing was lost in any run.
@@ -83,8 +92,12 @@ fn cell(row: &Row, quantity: Quantity) -> String {
     let text = |value| quantity.text(value);
     match row.spread(quantity) {
         None => String::new(),
-        Some(Spread { median, min, max }) if min == max => text(median),
-        Some(Spread { median, min, max }) => {
+        Some(Spread {
+            median, min, max, ..
+        }) if min == max => text(median),
+        Some(Spread {
+            median, min, max, ..
+        }) => {
             format!("{} ({}–{})", text(median), text(min), text(max))
         }
     }
@@ -100,6 +113,9 @@ impl Serialize for Report {
                 map.serialize_entry(section.name(), &rows)?;
             }
         }
+        if let Some(comparison) = &self.comparison {
+            map.serialize_entry("compared", comparison)?;
+        }
         map.end()
     }
 }
@@ -112,6 +128,12 @@ impl fmt::Display for Report {
                 write!(f, "\n\n{}\n{table}", section.title())?;
             }
         }
-        Ok(())
+        match &self.comparison {
+            None => Ok(()),
+            Some(comparison) if comparison.is_empty() => {
+                write!(f, "\n\nThe earlier bench has measured nothing of this.")
+            }
+            Some(comparison) => write!(f, "\n\n{comparison}"),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use super::quantity::Quantity;
@@ -16,7 +16,7 @@ const NOISY_ABOVE_US: f64 = 500.0;
 pub(super) type Sample = BTreeMap<Quantity, f64>;
 
 /// What was measured, and how: no two rows of a section have the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Key {
     pub(super) case: String,
     /// The source tracks each record to its end.
@@ -25,7 +25,7 @@ pub(super) struct Key {
     /// How many tasks each component has.
     pub(super) parallelism: u32,
     /// What else tells it from its neighbours.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) setting: String,
 }
 
@@ -49,6 +49,31 @@ impl Row {
     pub(super) fn spread(&self, quantity: Quantity) -> Option<Spread> {
         let values = self.runs.iter().filter_map(|run| run.get(&quantity));
         Spread::of(values.copied())
+    }
+
+    /// Reads what a row of this section is written as. Quantities that the section doesn't have are passed over.
+    ///
+    /// # Errors
+    /// What is missing or of another kind.
+    pub(super) fn parse(section: Section, json: Json) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Flat {
+            #[serde(flatten)]
+            key: Key,
+            runs: Vec<Map<String, Json>>,
+        }
+        let flat = Flat::deserialize(json)?;
+        let sample = |run: Map<String, Json>| {
+            let quantities = section.quantities().iter();
+            quantities
+                .filter_map(|quantity| Some((*quantity, run.get(quantity.name())?.as_f64()?)))
+                .collect()
+        };
+        Ok(Self {
+            section,
+            key: flat.key,
+            runs: flat.runs.into_iter().map(sample).collect(),
+        })
     }
 }
 
@@ -96,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_says_its_median_and_all_runs() {
+    fn a_row_says_its_median_and_all_runs_and_is_read_again() {
         let runs = [40.04, 10.0, 20.0].map(|ns| {
             let sample = [(Quantity::CpuNsPerHop, ns), (Quantity::RecordsPerSec, 7.0)];
             Sample::from(sample)
@@ -123,10 +148,12 @@ mod tests {
             ],
         });
         assert_eq!(json, expected);
+        let read = Row::parse(row.section, json).unwrap();
+        assert_eq!((&read.key, read.runs.len()), (&row.key, 3));
         assert_eq!(
-            row.spread(Quantity::CpuNsPerHop),
-            Spread::of([40.04, 10.0, 20.0])
+            read.spread(Quantity::CpuNsPerHop),
+            Spread::of([40.0, 10.0, 20.0])
         );
-        assert_eq!(row.spread(Quantity::P50Us), None);
+        assert_eq!(read.spread(Quantity::P50Us), None);
     }
 }

@@ -9,6 +9,8 @@ pub(super) struct Spread {
     pub(super) min: f64,
     /// The largest.
     pub(super) max: f64,
+    /// How many there are.
+    pub(super) n: usize,
 }
 
 impl Spread {
@@ -24,7 +26,13 @@ impl Spread {
             median: f64::midpoint(lower, upper),
             min,
             max,
+            n,
         })
+    }
+
+    /// Tells whether some value lies within both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.min <= other.max && other.min <= self.max
     }
 }
 
@@ -36,11 +44,20 @@ mod tests {
     fn the_median_is_in_the_middle_whatever_the_order() {
         let of = |values: &[f64]| {
             let spread = Spread::of(values.iter().copied())?;
-            Some((spread.median, spread.min, spread.max))
+            Some((spread.median, spread.min, spread.max, spread.n))
         };
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&[3.0]), Some((3.0, 3.0, 3.0)));
-        assert_eq!(of(&[9.0, 1.0, 2.0]), Some((2.0, 1.0, 9.0)));
-        assert_eq!(of(&[4.0, 1.0, 2.0, 9.0]), Some((3.0, 1.0, 9.0)));
+        assert_eq!(of(&[3.0]), Some((3.0, 3.0, 3.0, 1)));
+        assert_eq!(of(&[9.0, 1.0, 2.0]), Some((2.0, 1.0, 9.0, 3)));
+        assert_eq!(of(&[4.0, 1.0, 2.0, 9.0]), Some((3.0, 1.0, 9.0, 4)));
+    }
+
+    #[test]
+    fn spreads_overlap_where_they_touch() {
+        let of = |values: [f64; 2]| Spread::of(values).unwrap();
+        assert!(of([1.0, 2.0]).overlaps(&of([2.0, 3.0])));
+        assert!(of([1.0, 9.0]).overlaps(&of([2.0, 3.0])));
+        assert!(!of([1.0, 1.9]).overlaps(&of([2.0, 3.0])));
+        assert!(!of([4.0, 5.0]).overlaps(&of([2.0, 3.0])));
     }
 }
