@@ -14,6 +14,7 @@ mod compare;
 mod components;
 mod earlier;
 mod figures;
+mod goals;
 mod host;
 mod latencies;
 mod load;
@@ -34,6 +35,7 @@ mod speed;
 mod spread;
 mod stopwatch;
 mod switches;
+mod targets;
 mod truth;
 mod words;
 
@@ -58,6 +60,10 @@ use rig::Rig;
 
 /// Before figures are taken.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// What runs when nothing else is asked for.
+const MAIN_CASES: [Case; 3] = [Case::PassThrough, Case::PassThroughHop, Case::WordCount];
+/// Over how many processes word-count runs when everything does.
+const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 /// The most processes: as many as a supervisor has slots.
 const MAX_PROCESSES: u32 = 64;
 
@@ -77,6 +83,9 @@ pub(crate) struct BenchArgs {
     /// Run this case alone
     #[arg(long = "case", value_name = "NAME", value_enum)]
     case: Option<Case>,
+    /// Run all cases, word-count over two processes too, and say which targets were reached
+    #[arg(long, conflicts_with_all = ["case", "processes"])]
+    all: bool,
     /// Spread word-count over this many workers
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, value_parser = processes)]
     processes: NonZeroU32,
@@ -122,19 +131,18 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
         noise: Noise::default(),
     };
     // Round by round: a machine that slows down does so for all rows.
-    for round in 1..=args.repeat {
+    for n in 1..=args.repeat {
         if args.repeat > 1 {
-            console::say(format_args!("round {round} of {}", args.repeat));
+            console::say(format_args!("round {n} of {}", args.repeat));
         }
-        if args.processes.get() > 1 {
-            over_processes(args, &mut rig)?;
-        } else {
-            in_one_process(args, &mut rig)?;
-        }
+        round(args, &mut rig)?;
     }
     let mut report = rig.report;
     if let Some(earlier) = &earlier {
         report.compare(earlier);
+    }
+    if args.all {
+        report.judge();
     }
     match args.output {
         Format::Table => console::data(&report),
@@ -152,8 +160,27 @@ pub(crate) fn components(registry: &mut Registry) {
     components::register(registry, &Board::shared());
 }
 
-fn over_processes(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
-    let (case, n) = (args.case.unwrap_or(Case::WordCount), args.processes);
+/// Measures everything once.
+fn round(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
+    if args.processes.get() > 1 {
+        let case = args.case.unwrap_or(Case::WordCount);
+        return over_processes(case, args.processes, rig);
+    }
+    let cases = match (args.case, args.all) {
+        (Some(case), _) => vec![case],
+        (None, true) => Case::value_variants().to_vec(),
+        (None, false) => MAIN_CASES.to_vec(),
+    };
+    for case in cases {
+        in_one_process(case, rig)?;
+    }
+    if args.all {
+        over_processes(Case::WordCount, TWO, rig)?;
+    }
+    Ok(())
+}
+
+fn over_processes(case: Case, n: NonZeroU32, rig: &mut Rig<'_>) -> Result<()> {
     if case != Case::WordCount {
         let name = case.name();
         return Err(format!("`{name}` has one process; `--case word-count` has several").into());
@@ -162,16 +189,11 @@ fn over_processes(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
     processes::measure(&case.chain(), n, rig)
 }
 
-fn in_one_process(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
-    let cases = args
-        .case
-        .map_or_else(|| Case::value_variants().to_vec(), |case| vec![case]);
-    for case in cases {
-        for acked in [true, false] {
-            let kind = if acked { "acked" } else { "unacked" };
-            console::say(format_args!("{} {kind} …", case.name()));
-            speed::measure(&case.chain(), acked, rig)?;
-        }
+fn in_one_process(case: Case, rig: &mut Rig<'_>) -> Result<()> {
+    for acked in [true, false] {
+        let kind = if acked { "acked" } else { "unacked" };
+        console::say(format_args!("{} {kind} …", case.name()));
+        speed::measure(&case.chain(), acked, rig)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::compare::Comparison;
 use super::earlier::Earlier;
+use super::goals::Goals;
 use super::machine::Machine;
 use super::quantity::Quantity;
 use super::row::{Key, Row, Sample};
@@ -24,6 +25,7 @@ pub(super) struct Report {
     machine: Machine,
     rows: Vec<Row>,
     comparison: Option<Comparison>,
+    goals: Option<Goals>,
 }
 
 impl Report {
@@ -33,6 +35,7 @@ impl Report {
             machine,
             rows: Vec::new(),
             comparison: None,
+            goals: None,
         }
     }
 
@@ -52,6 +55,11 @@ impl Report {
     /// Compares what there is with what an earlier bench has found.
     pub(super) fn compare(&mut self, earlier: &Earlier) {
         self.comparison = Some(Comparison::new(&self.rows, &earlier.rows));
+    }
+
+    /// Says which targets were reached.
+    pub(super) fn judge(&mut self) {
+        self.goals = Some(Goals::of(&self.rows));
     }
 
     /// Tells whether nothing was lost in any run.
@@ -116,6 +124,9 @@ impl Serialize for Report {
         if let Some(comparison) = &self.comparison {
             map.serialize_entry("compared", comparison)?;
         }
+        if let Some(goals) = &self.goals {
+            map.serialize_entry("targets", goals)?;
+        }
         map.end()
     }
 }
@@ -129,11 +140,15 @@ impl fmt::Display for Report {
             }
         }
         match &self.comparison {
-            None => Ok(()),
+            None => {}
             Some(comparison) if comparison.is_empty() => {
-                write!(f, "\n\nThe earlier bench has measured nothing of this.")
+                write!(f, "\n\nThe earlier bench has measured nothing of this.")?;
             }
-            Some(comparison) => write!(f, "\n\n{comparison}"),
+            Some(comparison) => write!(f, "\n\n{comparison}")?,
+        }
+        match &self.goals {
+            None => Ok(()),
+            Some(goals) => write!(f, "\n\n{goals}"),
         }
     }
 }

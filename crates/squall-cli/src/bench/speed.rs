@@ -9,6 +9,10 @@ use super::section::Section;
 
 /// The rate at which latency is measured whatever the machine can do.
 const RATE_PER_SEC: u64 = 10_000;
+/// The setting of rows at that rate.
+pub(super) const AT_RATE: &str = "10000/s";
+/// The setting of rows at half of full speed.
+pub(super) const HALF_OF_FULL: &str = "half of full";
 
 /// Measures a topology at full speed, at a fixed rate and at half of what full speed was, as long each.
 ///
@@ -22,9 +26,8 @@ pub(super) fn measure(chain: &Chain, acked: bool, rig: &mut Rig<'_>) -> Result<(
         // Nobody sees a record done.
         return Ok(());
     }
-    let fixed = format!("{RATE_PER_SEC}/s");
-    rig.pace(chain, acked, (&fixed, RATE_PER_SEC))?;
+    rig.pace(chain, acked, (AT_RATE, RATE_PER_SEC))?;
     let half = full.records_per_sec / 2;
-    rig.pace(chain, acked, ("half of full", half))?;
+    rig.pace(chain, acked, (HALF_OF_FULL, half))?;
     Ok(())
 }
