@@ -67,6 +67,13 @@ impl Batch {
         self.bytes += bytes;
     }
 
+    /// Exchanges all values for those of `row`. What they take outside isn't counted anew.
+    #[inline]
+    pub(crate) fn exchange(&mut self, row: &mut Vec<Value>) {
+        debug_assert_eq!(row.len(), self.values.len());
+        std::mem::swap(&mut self.values, row);
+    }
+
     /// Returns the values of a row, in the order of the schema's fields.
     ///
     /// # Panics

@@ -16,8 +16,16 @@ use crate::value::{FromRow, Str, Value, from_row};
 /// The tuple that `execute` is handed looks into the batch it arrived in. A clone has a copy of its
 /// own row, so that keeping one tuple doesn't keep its whole batch.
 pub struct Tuple {
-    batch: Arc<Batch>,
+    rows: Rows,
     row_idx: usize,
+}
+
+/// Where a tuple's row lies.
+enum Rows {
+    /// In a batch, with others.
+    Shared(Arc<Batch>),
+    /// In a batch of its own, as the only one.
+    Own(Box<Batch>),
 }
 
 /// A field that isn't there, or holds a value of another type.
@@ -51,7 +59,28 @@ impl Tuple {
     /// Looks at one row of a batch. Engine use.
     #[must_use]
     pub const fn new(batch: Arc<Batch>, row_idx: usize) -> Self {
-        Self { batch, row_idx }
+        let rows = Rows::Shared(batch);
+        Self { rows, row_idx }
+    }
+
+    /// Makes a tuple that holds one row itself. Engine use.
+    ///
+    /// The caller has checked that the row has as many values as the schema has fields.
+    #[must_use]
+    pub fn own(schema: Arc<Schema>, source: TaskId, mut row: Vec<Value>) -> Self {
+        let mut batch = Batch::new(schema, source);
+        batch.push(&mut row);
+        let rows = Rows::Own(Box::new(batch));
+        Self { rows, row_idx: 0 }
+    }
+
+    /// Exchanges the values of a tuple that holds its row itself for those of `row`, of the same length.
+    /// Engine use: one tuple serves for many rows, and none of them is copied. Others it leaves as they are.
+    #[inline]
+    pub fn exchange(&mut self, row: &mut Vec<Value>) {
+        if let Rows::Own(batch) = &mut self.rows {
+            batch.exchange(row);
+        }
     }
 
     /// Moves on to another row of the same batch. Engine use: saves a count of the batch per row.
@@ -63,37 +92,37 @@ impl Tuple {
     #[must_use]
     #[inline]
     pub fn values(&self) -> &[Value] {
-        self.batch.row(self.row_idx)
+        self.batch().row(self.row_idx)
     }
 
     /// Returns the fields' names.
     #[must_use]
     pub fn fields(&self) -> &[Str] {
-        &self.batch.schema().fields
+        &self.batch().schema().fields
     }
 
     /// Returns the stream's schema.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
-        self.batch.schema()
+        self.batch().schema()
     }
 
     /// Returns the stream that the tuple was emitted to.
     #[must_use]
     pub fn stream(&self) -> &StreamId {
-        &self.batch.schema().stream
+        &self.batch().schema().stream
     }
 
     /// Returns the component that emitted the tuple.
     #[must_use]
     pub fn source(&self) -> &ComponentId {
-        &self.batch.schema().component
+        &self.batch().schema().component
     }
 
     /// Returns the task that emitted the tuple.
     #[must_use]
     pub fn source_task(&self) -> TaskId {
-        self.batch.source()
+        self.batch().source()
     }
 
     /// Returns a field's value, whatever its type.
@@ -102,7 +131,7 @@ impl Tuple {
     /// [`FieldError::Missing`].
     #[inline]
     pub fn get(&self, field: &str) -> Result<&Value, FieldError> {
-        let schema = self.batch.schema();
+        let schema = self.batch().schema();
         match schema.index_of(field) {
             Some(field_idx) => Ok(&self.values()[field_idx]),
             None => Err(FieldError::Missing {
@@ -164,6 +193,14 @@ impl Tuple {
         from_row(self.fields(), self.values())
     }
 
+    #[inline]
+    fn batch(&self) -> &Batch {
+        match &self.rows {
+            Rows::Shared(batch) => batch,
+            Rows::Own(batch) => batch,
+        }
+    }
+
     fn typed<'t, T>(
         &'t self,
         field: &str,
@@ -182,16 +219,16 @@ impl Tuple {
 /// Copies the row, so that the batch it came in can go.
 impl Clone for Tuple {
     fn clone(&self) -> Self {
-        let mut batch = Batch::new(self.batch.schema().clone(), self.batch.source());
-        batch.push(&mut self.values().to_vec());
-        Self::new(Arc::new(batch), 0)
+        let batch = self.batch();
+        let row = self.values().to_vec();
+        Self::own(batch.schema().clone(), batch.source(), row)
     }
 }
 
 /// Compares source, stream, fields and values.
 impl PartialEq for Tuple {
     fn eq(&self, other: &Self) -> bool {
-        self.batch.schema() == other.batch.schema() && self.values() == other.values()
+        self.schema() == other.schema() && self.values() == other.values()
     }
 }
 
@@ -297,6 +334,18 @@ mod tests {
         let tuple = tuple();
         let kept = tuple.clone();
         assert_eq!(kept, tuple);
-        assert_eq!(kept.batch.len(), 1);
+        assert_eq!(kept.batch().len(), 1);
+    }
+
+    #[test]
+    fn a_row_is_exchanged_and_comes_back() {
+        let shared = tuple();
+        let mut own = shared.clone();
+        let mut row = vec![Value::from("c"), Value::I64(3)];
+        own.exchange(&mut row);
+        assert_eq!((own.str("word"), own.i64("count")), (Ok("c"), Ok(3)));
+        assert_eq!(row, shared.values());
+        own.exchange(&mut row);
+        assert_eq!(own, shared);
     }
 }

@@ -21,7 +21,7 @@ use crate::ports::{AckEnd, Events, Part, Ports};
 use crate::seat::{Seat, SeatParts};
 use crate::services::{Options, Services, StartError};
 use crate::stats::TaskStats;
-use crate::task::{Base, BoltTask, Inputs, Maker, Restarts, SpoutTask, Task};
+use crate::task::{Base, BoltTask, Inputs, Maker, Neighbour, Restarts, SpoutTask, Task, TaskCell};
 
 use loops::{assign_loops, sinks_first};
 use wiring::Wiring;
@@ -100,7 +100,10 @@ impl Assembly {
             services: services.clone(),
             layout: &layout,
             bells: &bells,
+            cells: bells.iter().map(|_| Arc::new(TaskCell::new())).collect(),
+            loop_of: &placement.loop_of,
             part,
+            call_after: options.call_after,
         };
         let seats = builder.build_seats()?;
         let seat_of: BTreeMap<TaskId, &Arc<Seat>> =
@@ -143,6 +146,10 @@ struct Builder<'a> {
     topology: Str,
     layout: &'a Layout,
     bells: &'a [Arc<Bell>],
+    /// Where each task stands, by id.
+    cells: Vec<Arc<TaskCell>>,
+    /// The loop of each task that has one, by id.
+    loop_of: &'a [Option<usize>],
     wiring: Wiring,
     inboxes: Arc<[Inbox]>,
     control: Arc<Control>,
@@ -152,6 +159,7 @@ struct Builder<'a> {
     registry: Arc<Registry>,
     services: Services,
     part: Option<&'a Part>,
+    call_after: u32,
 }
 
 impl Builder<'_> {
@@ -263,10 +271,17 @@ impl Builder<'_> {
         let edges = inputs.iter().map(|input| input.edge.clone()).collect();
         let inputs = Inputs::new(inputs);
         let hand = inputs.hand().clone();
-        let task_at_work = match component.kind {
+        let cell = self.cells[task.idx()].clone();
+        cell.put(match component.kind {
             Kind::Spout => Task::Spout(Box::new(SpoutTask::new(base, maker))),
-            Kind::Bolt => Task::Bolt(Box::new(BoltTask::new(base, maker, inputs, component.tick))),
-        };
+            Kind::Bolt => Task::Bolt(Box::new(BoltTask::new(
+                base,
+                maker,
+                inputs,
+                component.tick,
+                self.call_after,
+            ))),
+        });
         Ok(Seat::new(SeatParts {
             id: task,
             component: component.id.clone(),
@@ -277,7 +292,7 @@ impl Builder<'_> {
             inputs: edges,
             outlets,
             hand,
-            task: task_at_work,
+            cell,
         }))
     }
 
@@ -293,11 +308,11 @@ impl Builder<'_> {
         let component = &self.layout.components[component_idx];
         let (streams, targets) = self.wiring.outputs_of(
             self.layout,
-            component_idx,
-            task_idx,
+            (component_idx, task_idx),
             schemas,
             &self.registry,
             self.part,
+            |reader| self.neighbour_of(task, reader),
         )?;
         let desk = TokenDesk::new(component.id.clone(), self.inboxes.clone(), stats.clone());
         Ok(TaskOutput::new(OutputParts {
@@ -310,6 +325,14 @@ impl Builder<'_> {
             rng,
             max_tuple_bytes: self.settings.max_tuple_bytes.as_usize(),
         }))
+    }
+
+    /// Returns how `task` calls `reader`, if they share a loop.
+    fn neighbour_of(&self, task: TaskId, reader: TaskId) -> Option<Neighbour> {
+        let shared = self.loop_of[task.idx()].is_some()
+            && self.loop_of[task.idx()] == self.loop_of[reader.idx()];
+        let (cell, bell) = (&self.cells[reader.idx()], &self.bells[reader.idx()]);
+        shared.then(|| Neighbour::new(cell.clone(), bell.clone()))
     }
 
     fn info_of(&self, component: &ComponentLayout, task: TaskId, task_idx: usize) -> TaskInfo {

@@ -118,6 +118,12 @@ impl Bell {
         }
     }
 
+    /// Rings and wakes, also when the bell was rung before: whoever was woken then may have found nothing to run.
+    pub(crate) fn ring_anew(&self) {
+        self.rung.store(true, Ordering::SeqCst);
+        self.wake_runner();
+    }
+
     /// Tells whether the bell was rung since [`Bell::hush`].
     pub(crate) fn is_rung(&self) -> bool {
         self.rung.load(Ordering::SeqCst)

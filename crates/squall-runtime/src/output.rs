@@ -6,13 +6,15 @@
 //! its ack; a deferred tuple gets an id of its own, as if it had been emitted to its holder. Tuples of
 //! the same tree that are executed one after the other leave as one contribution.
 
+mod parents;
 mod stream;
 mod target;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use squall_core::engine::{
-    Anchoring, Anchors, Delivery, EmitTo, Output, Place, RootId, Roots, row_bytes,
+    Anchor, Anchoring, Anchors, Delivery, EmitTo, Output, Place, RootId, Roots, row_bytes,
 };
 use squall_core::{
     AckToken, EmitError, Failure, FailureReason, MessageId, Moment, Str, StreamId, TaskId, Value,
@@ -23,6 +25,7 @@ use crate::bell::Bell;
 use crate::draft::{Origin, lay_row};
 use crate::stats::TaskStats;
 
+use parents::{Parents, draw};
 pub(crate) use stream::{StreamOut, Subscription};
 pub(crate) use target::Target;
 
@@ -51,6 +54,16 @@ pub(crate) struct TaskOutput {
     default_stream: Option<usize>,
     /// Something waits for room on an edge.
     blocked: bool,
+}
+
+/// What a row is tied to.
+enum Tie<'a> {
+    /// The tuple in hand.
+    InHand,
+    /// These trees.
+    Trees(&'a mut Anchors),
+    /// Deferred tuples.
+    Tokens(&'a [&'a AckToken]),
 }
 
 /// What an output is made of.
@@ -325,24 +338,25 @@ impl TaskOutput {
         }
     }
 
-    /// Lays the row into the delivery of each task that gets it, with `anchor` called for each of them.
-    fn route(
-        &mut self,
-        stream_idx: usize,
-        direct: Option<TaskId>,
-        bytes: usize,
-        mut anchor: impl FnMut(&mut fastrand::Rng, &mut Anchors) -> Anchors,
-    ) {
+    /// Hands the row to each task that gets it: calls those that can be called, and lays it into the deliveries of
+    /// the others.
+    fn route(&mut self, stream_idx: usize, direct: Option<TaskId>, bytes: usize, tie: Tie<'_>) {
         let Self {
             task,
             streams,
             targets,
+            lanes,
             in_hand,
             row,
             picked,
             rng,
             ..
         } = self;
+        let mut parents = match tie {
+            Tie::InHand => Parents::Trees(in_hand),
+            Tie::Trees(trees) => Parents::Trees(trees),
+            Tie::Tokens(tokens) => Parents::Tokens(tokens),
+        };
         let stream = &mut streams[stream_idx];
         stream.n_emitted += 1;
         // Picked first, laid down after: a custom grouping that panics leaves nothing half done.
@@ -351,14 +365,22 @@ impl TaskOutput {
             subscription.pick(row, direct, |target_idx| picked.push(target_idx));
         }
         stream.n_transferred += picked.len() as u64;
+        let schema = &stream.schema;
         let origin = Origin {
             task: *task,
             stream_idx,
-            schema: &stream.schema,
+            schema,
         };
         let mut is_full = false;
         for (n_left, target_idx) in (0..picked.len()).rev().zip(&*picked) {
-            let (target, anchors) = (&mut targets[*target_idx], anchor(rng, in_hand));
+            let target = &mut targets[*target_idx];
+            if let Some(reader) = target.callee() {
+                let anchors = parents.enter(rng);
+                let left = reader.call((stream_idx, schema, *task), row, anchors);
+                parents.leave(&left, lanes);
+                continue;
+            }
+            let anchors = parents.grow(rng);
             target.draft.push(origin, &anchors, bytes, |batch| {
                 lay_row(batch, row, bytes, n_left == 0);
             });
@@ -383,23 +405,21 @@ impl TaskOutput {
     fn send_to(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
         let stream_idx = self.find_stream(to.stream)?;
         let bytes = self.check_row(stream_idx, to.task)?;
+        let (direct, mut trees) = (to.task, Anchors::None);
         match to.anchoring {
-            Anchoring::Unanchored => self.route(stream_idx, to.task, bytes, |_, _| Anchors::None),
-            Anchoring::Input => {
-                self.route(stream_idx, to.task, bytes, |rng, in_hand| {
-                    in_hand.grow(&mut || draw(rng))
-                });
+            Anchoring::Unanchored => {
+                self.route(stream_idx, direct, bytes, Tie::Trees(&mut trees));
             }
-            Anchoring::Tokens(tokens) => self.route(stream_idx, to.task, bytes, |rng, _| {
-                let grown = tokens.iter().map(|token| token.grow(&mut || draw(rng)));
-                grown.fold(Anchors::None, Anchors::merge)
-            }),
-            Anchoring::Root(message) => self.send_root(stream_idx, to.task, bytes, message),
+            Anchoring::Input => self.route(stream_idx, direct, bytes, Tie::InHand),
+            Anchoring::Tokens(tokens) => {
+                self.route(stream_idx, direct, bytes, Tie::Tokens(tokens));
+            }
+            Anchoring::Root(message) => self.send_root(stream_idx, direct, bytes, message),
         }
         Ok(())
     }
 
-    /// Opens a root and emits under it. Nobody subscribes: the root is acked.
+    /// Opens a root and emits under it. Nobody subscribes, or all is done at once: the root is acked.
     fn send_root(
         &mut self,
         stream_idx: usize,
@@ -408,13 +428,49 @@ impl TaskOutput {
         message: MessageId,
     ) {
         let root: RootId = self.ledger.open(message, bytes, self.now);
-        let mut xor = 0;
-        self.route(stream_idx, direct, bytes, |rng, _| {
-            let edge = draw(rng);
-            xor ^= edge;
-            Anchors::One(squall_core::engine::Anchor { root, edge })
-        });
+        let mut trees = Anchors::One(Anchor { root, edge: 0 });
+        self.route(stream_idx, direct, bytes, Tie::Trees(&mut trees));
+        let xor = trees
+            .as_slice()
+            .iter()
+            .fold(0, |xor, anchor| xor ^ anchor.edge);
         self.ledger.plant(root, xor, &mut self.ended);
+    }
+
+    /// Borrows the readers that can be called, for a slice.
+    pub(crate) fn borrow_neighbours(&mut self) {
+        for target in &mut self.targets {
+            target.borrow_neighbour(self.now);
+        }
+    }
+
+    /// Gives them back. Returns how long they were called for, by estimate.
+    pub(crate) fn give_back_neighbours(&mut self) -> Duration {
+        let targets = self.targets.iter_mut();
+        targets.map(Target::give_back_neighbour).sum()
+    }
+
+    /// Takes a tuple in hand that the task before is calling with.
+    #[inline]
+    pub(crate) fn enter_call(&mut self, anchors: Anchors) {
+        self.is_deferred = false;
+        self.in_hand = anchors;
+    }
+
+    /// Puts the tuple down that was called with; returns what is to be contributed for it.
+    #[inline]
+    pub(crate) fn leave_call(&mut self) -> Anchors {
+        std::mem::take(&mut self.in_hand)
+    }
+
+    /// Returns what is to be contributed for a call that has failed: ids that nothing will ever take out of the
+    /// trees again, lest the caller's contribution end them well before they hear of the failure.
+    pub(crate) fn spoil_in_hand(&mut self) -> Anchors {
+        let mut spoilt = self.in_hand.clone();
+        for anchor in spoilt.as_mut_slice() {
+            anchor.edge = draw(&mut self.rng);
+        }
+        spoilt
     }
 }
 
@@ -441,15 +497,5 @@ impl Output for TaskOutput {
         self.tokens.count_token();
         self.is_deferred = true;
         AckToken::new(anchors, self.tokens.clone())
-    }
-}
-
-/// Draws an edge id: random and not zero.
-fn draw(rng: &mut fastrand::Rng) -> u64 {
-    loop {
-        let id = rng.u64(..);
-        if id != 0 {
-            return id;
-        }
     }
 }

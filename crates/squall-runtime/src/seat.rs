@@ -1,8 +1,8 @@
 //! Where a task sits: whoever takes the seat's lock may run a slice of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use squall_core::engine::RootId;
@@ -14,9 +14,9 @@ use crate::bell::Bell;
 use crate::control::Control;
 use crate::edge::Edge;
 use crate::stats::{TaskSnapshot, TaskStats};
-use crate::task::{Hand, Next, Task};
+use crate::task::{Hand, Next, TaskCell};
 
-/// No moment: the seat isn't due, or nobody is in it.
+/// No moment: the seat isn't due.
 const NEVER: u64 = u64::MAX;
 
 /// A task and what others see of it.
@@ -30,9 +30,8 @@ pub(crate) struct Seat {
     pub(crate) inputs: Vec<Arc<Edge>>,
     outlets: Vec<Arc<Edge>>,
     pub(crate) hand: Arc<Hand>,
-    task: Mutex<Task>,
+    cell: Arc<TaskCell>,
     due: AtomicU64,
-    entered: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -48,7 +47,8 @@ pub(crate) struct SeatParts {
     /// The edges to tasks elsewhere.
     pub(crate) outlets: Vec<Arc<Edge>>,
     pub(crate) hand: Arc<Hand>,
-    pub(crate) task: Task,
+    /// Where the task stands.
+    pub(crate) cell: Arc<TaskCell>,
 }
 
 impl Seat {
@@ -63,7 +63,7 @@ impl Seat {
             inputs,
             outlets,
             hand,
-            task,
+            cell,
         } = parts;
         bell.ring();
         Self {
@@ -76,9 +76,8 @@ impl Seat {
             inputs,
             outlets,
             hand,
-            task: Mutex::new(task),
+            cell,
             due: AtomicU64::new(NEVER),
-            entered: AtomicU64::new(NEVER),
             ended: AtomicBool::new(false),
         }
     }
@@ -86,6 +85,7 @@ impl Seat {
     /// Tells whether there is something to do.
     pub(crate) fn is_ready(&self, now: Moment) -> bool {
         !self.has_ended()
+            && !self.cell.is_lent()
             && (self.bell.is_rung() || self.due.load(Ordering::Relaxed) <= now.as_nanos())
     }
 
@@ -108,29 +108,32 @@ impl Seat {
         if !self.is_ready(now) {
             return false;
         }
-        let mut task = match self.task.try_lock() {
-            Ok(task) => task,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        self.entered.store(now.as_nanos(), Ordering::Relaxed);
-        self.bell.hush();
-        self.due.store(NEVER, Ordering::Relaxed);
-        let ran = catch_unwind(AssertUnwindSafe(|| task.run(now)));
-        self.entered.store(NEVER, Ordering::Relaxed);
-        let Ok(next) = ran else {
-            // A defect of the engine's own: author code is guarded further down.
-            self.ended.store(true, Ordering::SeqCst);
-            self.inputs.iter().for_each(|edge| edge.close());
-            control.fail(
-                format!(
-                    "internal error: task {} of `{}` panicked",
-                    self.id, self.component
-                ),
-                now,
-            );
-            control.task_ended(self.kind == Kind::Spout);
-            return true;
+        let ran = self.cell.run(now, |task| {
+            self.bell.hush();
+            self.due.store(NEVER, Ordering::Relaxed);
+            let ran = catch_unwind(AssertUnwindSafe(|| task.run(now)));
+            if ran.is_err() {
+                task.give_back();
+            }
+            ran
+        });
+        let next = match ran {
+            None => return false,
+            Some(Ok(next)) => next,
+            Some(Err(_)) => {
+                // A defect of the engine's own: author code is guarded further down.
+                self.ended.store(true, Ordering::SeqCst);
+                self.inputs.iter().for_each(|edge| edge.close());
+                control.fail(
+                    format!(
+                        "internal error: task {} of `{}` panicked",
+                        self.id, self.component
+                    ),
+                    now,
+                );
+                control.task_ended(self.kind == Kind::Spout);
+                return true;
+            }
         };
         match next {
             Next::Again => self.bell.ring(),
@@ -143,15 +146,12 @@ impl Seat {
 
     /// Tells whether somebody is in the middle of a slice.
     pub(crate) fn is_occupied(&self) -> bool {
-        self.entered.load(Ordering::Relaxed) != NEVER
+        self.cell.is_occupied()
     }
 
     /// Returns how long the current slice has been going on; zero when there is none.
     pub(crate) fn busy_for(&self, now: Moment) -> Duration {
-        match self.entered.load(Ordering::Relaxed) {
-            NEVER => Duration::ZERO,
-            entered => now.since(Moment::from_nanos(entered)),
-        }
+        self.cell.busy_for(now)
     }
 
     /// Tells the roots of what waits in front of a task that is stuck in author code, or behind it for a

@@ -4,10 +4,12 @@
 //! can't go on says so by returning, and the task's bell tells when it can.
 
 mod bolt;
+mod cell;
 mod guard;
 mod hand;
 mod inputs;
 mod instance;
+mod neighbour;
 mod restarts;
 mod slice;
 mod spout;
@@ -27,9 +29,11 @@ use crate::output::TaskOutput;
 use crate::stats::TaskStats;
 
 pub(crate) use bolt::BoltTask;
+pub(crate) use cell::TaskCell;
 pub(crate) use hand::Hand;
 pub(crate) use inputs::{Input, Inputs};
 pub(crate) use instance::Maker;
+pub(crate) use neighbour::Neighbour;
 pub(crate) use restarts::Restarts;
 pub(crate) use spout::SpoutTask;
 
@@ -86,6 +90,15 @@ impl Task {
             Self::Bolt(bolt) => bolt.run(now),
         }
     }
+
+    /// Gives back the neighbours that a slice has left borrowed, which it does when the engine panics.
+    pub(crate) fn give_back(&mut self) {
+        let base = match self {
+            Self::Spout(spout) => spout.base_mut(),
+            Self::Bolt(bolt) => bolt.base_mut(),
+        };
+        base.give_back_neighbours();
+    }
 }
 
 /// What tasks of both kinds have.
@@ -112,6 +125,18 @@ pub(crate) struct Base {
 }
 
 impl Base {
+    /// Borrows the neighbours for a slice, unless the task has left the loop that they are on.
+    fn borrow_neighbours(&mut self) {
+        if !self.bell.has_moved_out() {
+            self.output.borrow_neighbours();
+        }
+    }
+
+    /// Gives the neighbours back. Returns how long they were called for, by estimate.
+    fn give_back_neighbours(&mut self) -> Duration {
+        self.output.give_back_neighbours()
+    }
+
     /// Takes the contributions that have arrived, and sweeps the ledger when it is time.
     fn take_contributions(&mut self, now: Moment) {
         let held_before = self.output.ledger.held().bytes;

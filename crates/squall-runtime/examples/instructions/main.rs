@@ -144,7 +144,7 @@ impl Case {
         let options = Options {
             n_loops: Some(self.n_tasks() as usize),
             fuse: self.fuse,
-            part: None,
+            ..Options::default()
         };
         let clock = Arc::new(ManualClock::new());
         let mut simulation =

@@ -13,7 +13,7 @@ use crate::group::Router;
 use crate::output::{StreamOut, Subscription, Target};
 use crate::ports::{EdgeInlet, EdgeOutlet, Part};
 use crate::services::StartError;
-use crate::task::Input;
+use crate::task::{Input, Neighbour};
 
 /// The most batches that an edge keeps room for, whatever the setting: the room is taken at once.
 const MAX_EDGE_BATCHES: usize = 65_536;
@@ -121,15 +121,16 @@ impl Wiring {
             .collect()
     }
 
-    /// Returns the streams of one task and where they lead.
+    /// Returns the streams of one task, an index into those of its component, and where they lead. `neighbour` has
+    /// the readers that it can call.
     pub(crate) fn outputs_of(
         &self,
         layout: &Layout,
-        emitter_idx: usize,
-        task_idx: usize,
+        (emitter_idx, task_idx): (usize, usize),
         schemas: &[Arc<Schema>],
         registry: &Registry,
         part: Option<&Part>,
+        neighbour: impl Fn(TaskId) -> Option<Neighbour>,
     ) -> Result<(Vec<StreamOut>, Vec<Target>), StartError> {
         let emitter = &layout.components[emitter_idx];
         let mut targets = Vec::new();
@@ -141,7 +142,10 @@ impl Wiring {
         {
             if !wire.fused || index_of(layout, *reader) == Some(task_idx) {
                 target_of.insert(*reader, targets.len());
-                targets.push(Target::new(wire.edge.clone()));
+                // Only where no other sender's tuples could come between.
+                let can_call = wire.fused && !wire.edge.feedback;
+                let neighbour = can_call.then(|| neighbour(*reader)).flatten();
+                targets.push(Target::new(wire.edge.clone(), neighbour));
             }
         }
         let mut streams: Vec<StreamOut> = schemas

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use squall_core::engine::{Delivery, Item, Mark, Refused, RootId};
 use squall_core::{Moment, TaskId};
 
 use crate::draft::Draft;
 use crate::edge::Edge;
+use crate::task::Neighbour;
 
 /// A delivery is sent when it has this many rows,
 const DELIVERY_ROWS: usize = 256;
@@ -23,18 +25,51 @@ pub(crate) struct Target {
     /// The delivery under construction.
     pub(crate) draft: Draft,
     backlog: VecDeque<Item>,
+    /// The reader, where it can be called instead.
+    neighbour: Option<Neighbour>,
     /// What went to a reader that has ended; its roots are to be failed.
     pub(crate) refused: Vec<Delivery>,
 }
 
 impl Target {
-    pub(crate) fn new(edge: Arc<Edge>) -> Self {
+    pub(crate) fn new(edge: Arc<Edge>, neighbour: Option<Neighbour>) -> Self {
         Self {
             edge,
             draft: Draft::default(),
             backlog: VecDeque::new(),
+            neighbour,
             refused: Vec::new(),
         }
+    }
+
+    /// Borrows the reader where that can be called, and nothing waits for it: order would be lost.
+    pub(crate) fn borrow_neighbour(&mut self, now: Moment) {
+        if let Some(neighbour) = &mut self.neighbour
+            && self.draft.is_empty()
+            && self.backlog.is_empty()
+            && self.edge.is_empty()
+        {
+            neighbour.borrow(now);
+        }
+    }
+
+    /// Returns the reader if it can be called now. One that no longer can is given back: from here on to the end of
+    /// the slice it is written to.
+    #[inline]
+    pub(crate) fn callee(&mut self) -> Option<&mut Neighbour> {
+        let neighbour = self.neighbour.as_mut()?;
+        if neighbour.is_callable() {
+            return Some(neighbour);
+        }
+        neighbour.give_back();
+        None
+    }
+
+    /// Gives the reader back. Returns how long it was called for, by estimate.
+    pub(crate) fn give_back_neighbour(&mut self) -> Duration {
+        self.neighbour
+            .as_mut()
+            .map_or(Duration::ZERO, Neighbour::give_back)
     }
 
     /// Tells whether the delivery under construction is large enough to be sent.

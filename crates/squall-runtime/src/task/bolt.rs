@@ -1,5 +1,7 @@
 //! A bolt's task: executes what its edges bring, in slices.
 
+mod calls;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use super::{Base, Inputs, LANE_RETRY, Maker, Next};
 use crate::ack::{Dropping, Outcome};
 use crate::control::Phase;
 use crate::mutation::{self, Mutation};
+
+use calls::Calls;
 
 /// One task of a bolt.
 pub(crate) struct BoltTask {
@@ -30,6 +34,8 @@ pub(crate) struct BoltTask {
     /// The readers have been told that nothing more is to come.
     said_end: bool,
     ending: Ending,
+    /// Calls by the task before.
+    calls: Calls,
 }
 
 /// What a bolt was called for since its last flush.
@@ -60,6 +66,7 @@ impl BoltTask {
         maker: Maker,
         inputs: Inputs,
         declared_tick: Option<Duration>,
+        call_after: u32,
     ) -> Self {
         Self {
             base,
@@ -72,7 +79,12 @@ impl BoltTask {
             unflushed: Unflushed::Work,
             said_end: false,
             ending: Ending::No,
+            calls: Calls::new(call_after),
         }
+    }
+
+    pub(super) const fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
     const fn now(&self) -> Moment {
@@ -138,7 +150,11 @@ impl BoltTask {
 
     /// Executes up to a slice of tuples.
     fn execute_slice(&mut self) {
+        if self.inputs.is_empty() {
+            return;
+        }
         let began = self.now();
+        self.base.borrow_neighbours();
         let mut n_done = 0;
         while n_done < self.slice.n_tuples()
             && self.instance.is_some()
@@ -158,6 +174,7 @@ impl BoltTask {
             }
             n_done += self.execute_delivery(self.slice.n_tuples() - n_done);
         }
+        let elsewhere = self.base.give_back_neighbours();
         if n_done == 0 {
             return;
         }
@@ -166,11 +183,14 @@ impl BoltTask {
         let took = now.since(began);
         self.base.output.now = now;
         self.slice.learn(n_done, took);
-        self.base.stats.executed.add(n_done as u64);
-        self.base.stats.execute.record(
-            took / u32::try_from(n_done).unwrap_or(u32::MAX),
-            n_done as u64,
-        );
+        self.count_executed(n_done, took.saturating_sub(elsewhere));
+        self.calls.learn(n_done, self.base.bell.is_hurried());
+    }
+
+    fn count_executed(&self, n_done: usize, took: Duration) {
+        let (stats, each) = (&self.base.stats, u32::try_from(n_done).unwrap_or(u32::MAX));
+        stats.executed.add(n_done as u64);
+        stats.execute.record(took / each.max(1), n_done as u64);
     }
 
     /// Executes up to `at_most` tuples of the delivery that is begun; returns how many it did.

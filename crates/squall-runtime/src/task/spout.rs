@@ -74,6 +74,10 @@ impl SpoutTask {
         }
     }
 
+    pub(super) const fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
     const fn now(&self) -> Moment {
         self.base.output.now
     }
@@ -193,6 +197,10 @@ impl SpoutTask {
             Rest::Until(due) if due <= now => self.rest = Rest::No,
             _ => {}
         }
+        if self.rest != Rest::No || !self.has_room() {
+            return;
+        }
+        self.base.borrow_neighbours();
         let mut n_done = 0;
         let mut fault = None;
         while n_done < self.slice.n_tuples()
@@ -202,7 +210,7 @@ impl SpoutTask {
             && self.has_room()
         {
             let Some(instance) = &mut self.instance else {
-                return;
+                break;
             };
             let output = &mut self.base.output;
             match guard(|| {
@@ -217,6 +225,7 @@ impl SpoutTask {
                 Err(error) => fault = Some(error),
             }
         }
+        self.base.give_back_neighbours();
         if n_done > 0 {
             let now = self.maker.services.clock.now();
             self.slice.learn(n_done, now.since(self.now()));

@@ -94,6 +94,16 @@ impl Log {
         counts
     }
 
+    pub(crate) fn executed_of(&self, task: &str) -> Vec<Vec<squall_core::Value>> {
+        self.events()
+            .into_iter()
+            .filter_map(|e| match e {
+                Event::Executed(of, values) if of == task => Some(values),
+                _ => None,
+            })
+            .collect()
+    }
+
     pub(crate) fn executed_by(&self, component: &str) -> Vec<Vec<squall_core::Value>> {
         let of = |task: &str| task.split('/').next() == Some(component);
         self.events()
@@ -339,6 +349,7 @@ impl Bench {
             options: Options {
                 n_loops: Some(2),
                 fuse: true,
+                call_after: 0,
                 part: None,
             },
         }

@@ -10,6 +10,7 @@
 )]
 
 mod acking;
+mod calls;
 mod flow;
 mod groupings;
 mod health;

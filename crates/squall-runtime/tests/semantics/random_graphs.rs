@@ -81,7 +81,8 @@ pub(crate) struct RandomBolt {
 pub(crate) struct Graph {
     pub(crate) n_spout_tasks: u32,
     pub(crate) bolts: Vec<RandomBolt>,
-    fuse: bool,
+    /// Fused, and called after so many tuples.
+    fuse: Option<u32>,
     seed: u64,
     /// Small ones make executors park.
     edge_bytes: u64,
@@ -330,7 +331,7 @@ pub(crate) fn graph() -> impl Strategy<Value = Graph> {
         (
             1u32..3,
             bolts,
-            any::<bool>(),
+            proptest::option::of(0u32..20),
             any::<u64>(),
             prop_oneof![Just(256u64), Just(1 << 20)],
         )
@@ -384,7 +385,8 @@ fn hush_habits() {
 pub(crate) fn bench(graph: &Graph, n: u64, model: &Model) -> Bench {
     hush_habits();
     let mut bench = Bench::new();
-    bench.options.fuse = graph.fuse;
+    bench.options.fuse = graph.fuse.is_some();
+    bench.options.call_after = graph.fuse.unwrap_or_default();
     let settings = bench.topology.settings();
     settings.seed = Some(graph.seed);
     settings.edge_bytes.0 = graph.edge_bytes;

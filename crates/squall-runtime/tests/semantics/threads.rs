@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use squall_core::engine::WorkerIdx;
 use squall_core::{Activity, Failure, MessageId, Outputs, Result, Spout, SpoutEmitter};
-use squall_runtime::{Part, Running, Services, SystemClock, TopologyState, start};
+use squall_runtime::{Options, Part, Running, Services, SystemClock, TopologyState, start};
 
 use crate::kit::{Bench, FnBolt, Log, Numbers, ids, services};
 
@@ -251,6 +251,7 @@ fn tuples_behind_one_on_which_a_bolt_blocks_do_not_time_out() {
     let log = Log::default();
     let clock = SystemClock::new();
     let mut bench = Bench::new();
+    bench.options.call_after = Options::default().call_after;
     bench.topology.settings().message_timeout = "1s".parse().unwrap();
     let spout_log = log.clone();
     bench.spout("in", 1, move || Numbers::new(&spout_log, 500));
@@ -366,6 +367,7 @@ fn a_bolt_that_blocks_gives_no_neighbour_more_turns_than_another() {
     let (release, released) = bounded::<()>(0);
     let calls: [Arc<AtomicU64>; 2] = Default::default();
     let mut bench = Bench::new();
+    bench.options.call_after = Options::default().call_after;
     bench.options.n_loops = Some(1);
     let of_spout = log.clone();
     bench.spout("stuck", 1, move || Numbers::new(&of_spout, 10_000));
@@ -442,6 +444,7 @@ fn tuples_for_another_worker_do_not_time_out_behind_a_bolt_that_blocks() {
     let clock = SystemClock::new();
     let (release, released) = bounded::<()>(0);
     let mut bench = Bench::new();
+    bench.options.call_after = Options::default().call_after;
     bench.topology.settings().message_timeout = "1s".parse().unwrap();
     let (of_spout, of_bolt) = (log.clone(), log.clone());
     bench.spout("in", 1, move || Spaced {

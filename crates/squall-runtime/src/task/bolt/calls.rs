@@ -1,0 +1,131 @@
+//! Calls by the task before in the chain, see [`crate::task::Neighbour`].
+
+use std::time::Duration;
+
+use squall_core::engine::Anchors;
+use squall_core::{Emitter, Moment, Tuple};
+
+use super::{BoltTask, Ending, Unflushed};
+use crate::mutation::{self, Mutation};
+use crate::task::guard::guard;
+
+/// When a bolt may be called, and what for it has been in the present slice of its caller's.
+#[derive(Debug)]
+pub(super) struct Calls {
+    /// How many tuples it has to execute from its edges before, without taking too long.
+    after: u32,
+    n_trials: u32,
+    n: usize,
+    n_acked: u64,
+    /// How long the first call took: reading the clock for each would take longer than many of them.
+    first_took: Duration,
+}
+
+impl Calls {
+    pub(super) const fn new(after: u32) -> Self {
+        Self {
+            after,
+            n_trials: 0,
+            n: 0,
+            n_acked: 0,
+            first_took: Duration::ZERO,
+        }
+    }
+
+    /// Learns from a slice of tuples. After one that took too long the trial begins anew.
+    pub(super) fn learn(&mut self, n_done: usize, took_too_long: bool) {
+        self.n_trials = match took_too_long {
+            true => 0,
+            false => self
+                .n_trials
+                .saturating_add(u32::try_from(n_done).unwrap_or(u32::MAX)),
+        };
+    }
+
+    /// Begins a slice, and returns what there was in the one before.
+    const fn begin(&mut self) -> (usize, u64, Duration) {
+        let before = (self.n, self.n_acked, self.first_took);
+        (self.n, self.n_acked, self.first_took) = (0, 0, Duration::ZERO);
+        before
+    }
+}
+
+impl BoltTask {
+    /// Tells whether calls can begin: nothing that came before them is half done.
+    pub(in crate::task) fn can_begin_calls(&self) -> bool {
+        self.calls.n_trials >= self.calls.after
+            && self.can_be_called()
+            && !self.said_end
+            && !self.inputs.is_at_delivery()
+    }
+
+    /// Tells whether the bolt can be called now: what it emits has room.
+    #[inline]
+    pub(in crate::task) const fn can_be_called(&self) -> bool {
+        self.instance.is_some()
+            && matches!(self.ending, Ending::No)
+            && !self.base.output.is_blocked()
+    }
+
+    /// Begins a slice of calls.
+    pub(in crate::task) fn begin_calls(&mut self, now: Moment) {
+        self.base.output.now = now;
+        self.base.borrow_neighbours();
+    }
+
+    /// Executes one tuple that belongs to the trees of `anchors`. Returns what is to be contributed to them: the
+    /// tuple's own id, and those of what it grew that lives on.
+    #[inline]
+    pub(in crate::task) fn execute_directly(&mut self, tuple: &Tuple, anchors: Anchors) -> Anchors {
+        self.calls.n += 1;
+        if self.calls.n > 1 {
+            return self.execute_call(tuple, anchors);
+        }
+        let clock = self.maker.services.clock.clone();
+        let began = clock.now();
+        let left = self.execute_call(tuple, anchors);
+        self.calls.first_took = clock.now().since(began);
+        left
+    }
+
+    #[inline]
+    fn execute_call(&mut self, tuple: &Tuple, anchors: Anchors) -> Anchors {
+        let Some(instance) = &mut self.instance else {
+            return anchors;
+        };
+        let output = &mut self.base.output;
+        output.enter_call(anchors);
+        if mutation::is_on(Mutation::AckBeforeExecute) {
+            output.ack_in_hand();
+        }
+        let component = &mut instance.component;
+        match guard(|| component.execute(tuple, &mut Emitter::new(output))) {
+            Ok(()) => {
+                self.calls.n_acked += u64::from(!output.is_deferred());
+                output.leave_call()
+            }
+            Err(error) => {
+                let spoilt = output.spoil_in_hand();
+                self.reject(&error);
+                spoilt
+            }
+        }
+    }
+
+    /// Ends a slice of calls. Returns how long they took all together, by estimate.
+    pub(in crate::task) fn end_calls(&mut self) -> Duration {
+        let elsewhere = self.base.give_back_neighbours();
+        let (n, n_acked, first_took) = self.calls.begin();
+        if n == 0 {
+            return Duration::ZERO;
+        }
+        self.unflushed = Unflushed::Work;
+        let took = first_took * u32::try_from(n).unwrap_or(u32::MAX);
+        self.base.stats.acked.add(n_acked);
+        // It waited nowhere.
+        self.base.stats.queue.record(Duration::ZERO, n as u64);
+        self.count_executed(n, took.saturating_sub(elsewhere));
+        self.calls.learn(n, self.base.bell.is_hurried());
+        took
+    }
+}

@@ -1,0 +1,91 @@
+//! The next task of a chain: called for each tuple instead of being written to.
+//!
+//! A task borrows its neighbours for the length of a slice. While one is borrowed, an emit to it *is* its
+//! `execute`: no batch, no edge, no id for the tuple, for that never waits anywhere. Its ids that do come to
+//! life below it go back to the caller, who contributes them with its own; see the invariants on acking.
+//! What can't be called now, for it parks, restarts or still has tuples in its edge, is written to as ever.
+
+use std::sync::Arc;
+
+use squall_core::engine::Anchors;
+use squall_core::{Moment, Schema, TaskId, Tuple, Value};
+
+use super::{BoltTask, TaskCell};
+use crate::bell::Bell;
+
+/// A reader on the same loop that only this task's edge leads to.
+pub(crate) struct Neighbour {
+    cell: Arc<TaskCell>,
+    bell: Arc<Bell>,
+    /// The reader's task, while it is borrowed.
+    borrowed: Option<Box<BoltTask>>,
+    /// By stream, a tuple that is used for each row of it.
+    tuples: Vec<(usize, Tuple)>,
+}
+
+impl Neighbour {
+    pub(crate) const fn new(cell: Arc<TaskCell>, bell: Arc<Bell>) -> Self {
+        Self {
+            cell,
+            bell,
+            borrowed: None,
+            tuples: Vec::new(),
+        }
+    }
+
+    /// Borrows the reader and those behind it, unless it is at work or has left the loop.
+    pub(crate) fn borrow(&mut self, now: Moment) {
+        if self.borrowed.is_none() && !self.bell.has_moved_out() {
+            self.borrowed = self.cell.lend(now);
+            if let Some(bolt) = &mut self.borrowed {
+                bolt.begin_calls(now);
+            }
+        }
+    }
+
+    /// Tells whether the reader can be called now.
+    #[inline]
+    pub(crate) fn is_callable(&self) -> bool {
+        self.borrowed
+            .as_ref()
+            .is_some_and(|bolt| bolt.can_be_called())
+    }
+
+    /// Has the reader execute a row that belongs to the trees of `anchors`. Returns what is to be contributed
+    /// to them for it; the row is as it was.
+    #[inline]
+    pub(crate) fn call(
+        &mut self,
+        (stream_idx, schema, source): (usize, &Arc<Schema>, TaskId),
+        row: &mut Vec<Value>,
+        anchors: Anchors,
+    ) -> Anchors {
+        let known = self.tuples.iter().position(|(idx, _)| *idx == stream_idx);
+        let tuple_idx = known.unwrap_or_else(|| {
+            let blank = vec![Value::default(); row.len()];
+            let tuple = Tuple::own(schema.clone(), source, blank);
+            self.tuples.push((stream_idx, tuple));
+            self.tuples.len() - 1
+        });
+        let (Some(bolt), Some((_, tuple))) = (&mut self.borrowed, self.tuples.get_mut(tuple_idx))
+        else {
+            return anchors;
+        };
+        tuple.exchange(row);
+        let left = bolt.execute_directly(tuple, anchors);
+        tuple.exchange(row);
+        left
+    }
+
+    /// Gives the reader back, and has its seat see to what it has to send. Returns how long it was called for,
+    /// by estimate.
+    pub(crate) fn give_back(&mut self) -> std::time::Duration {
+        let Some(mut bolt) = self.borrowed.take() else {
+            return std::time::Duration::ZERO;
+        };
+        let took = bolt.end_calls();
+        self.cell.take_back(bolt);
+        self.bell.ring_anew();
+        took
+    }
+}
