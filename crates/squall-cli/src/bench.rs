@@ -16,6 +16,7 @@ mod earlier;
 mod figures;
 mod goals;
 mod host;
+mod idle;
 mod latencies;
 mod load;
 mod machine;
@@ -190,12 +191,21 @@ fn over_processes(case: Case, n: NonZeroU32, rig: &mut Rig<'_>) -> Result<()> {
 }
 
 fn in_one_process(case: Case, rig: &mut Rig<'_>) -> Result<()> {
-    for acked in [true, false] {
-        let kind = if acked { "acked" } else { "unacked" };
-        console::say(format_args!("{} {kind} …", case.name()));
-        speed::measure(&case.chain(), acked, rig)?;
+    let (name, chain) = (case.name(), case.chain());
+    match case {
+        Case::PassThrough | Case::PassThroughHop | Case::WordCount => {
+            for acked in [true, false] {
+                let kind = if acked { "acked" } else { "unacked" };
+                console::say(format_args!("{name} {kind} …"));
+                speed::measure(&chain, acked, rig)?;
+            }
+            Ok(())
+        }
+        Case::Idle => {
+            console::say(format_args!("{name} …"));
+            idle::measure(&chain, rig)
+        }
     }
-    Ok(())
 }
 
 fn processes(text: &str) -> Result<NonZeroU32, String> {

@@ -104,6 +104,19 @@ fn a_case_is_measured_acked_and_unacked_and_loses_nothing() {
 }
 
 #[test]
+fn an_idle_topology_costs_little_and_loses_nothing() {
+    let report = report(bench(&["--case", "idle", "--seconds", "1"]));
+    let rows = rows(&report, "idle");
+    let settings: Vec<_> = rows.iter().map(|row| &row["setting"]).collect();
+    assert_eq!(settings, ["nothing", "1/s"]);
+    for row in rows {
+        let quantities = ["cpu_percent_of_core", "switches_per_s", "lost"];
+        check_row(row, &quantities, [&["setting"], &[]], 1);
+        assert!(row["cpu_percent_of_core"].as_f64() < Some(20.0), "{row}");
+    }
+}
+
+#[test]
 fn an_earlier_bench_is_compared_with_and_anything_else_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("earlier.json");

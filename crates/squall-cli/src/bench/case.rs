@@ -14,6 +14,8 @@ pub(super) enum Case {
     PassThroughHop,
     /// Sentences are split, and their words counted
     WordCount,
+    /// word-count with nothing to do, and with a sentence each second
+    Idle,
 }
 
 impl Case {
@@ -22,6 +24,7 @@ impl Case {
             Self::PassThrough => "pass-through",
             Self::PassThroughHop => "pass-through-hop",
             Self::WordCount => "word-count",
+            Self::Idle => "idle",
         }
     }
 
@@ -40,7 +43,7 @@ impl Case {
                 dedicated: true,
                 ..numbers(&[Stage::Pass, Stage::Sink])
             },
-            Self::WordCount => Chain {
+            Self::WordCount | Self::Idle => Chain {
                 load: Load::Sentences,
                 tasks: Tasks::PerCore,
                 ..numbers(&[Stage::Split, Stage::Count, Stage::Sink])

@@ -61,12 +61,11 @@ pub(super) fn run(chain: &Chain, mode: &Mode, program: &Program) -> Result<Run> 
     let [first, last] = marks.as_slice() else {
         return Err("the run was too short to be measured")?;
     };
-    let n_records = last.n_records.saturating_sub(first.n_records).max(1) as f64;
     let figures = board.take()?;
     Ok(Run {
-        records_per_sec: first.rate_until(last),
-        cpu_ns_per_record: last.cpu_nanos.saturating_sub(first.cpu_nanos) as f64 / n_records,
-        switches_per_record: last.n_switches.saturating_sub(first.n_switches) as f64 / n_records,
+        records_per_sec: first.per_sec_until(last, |mark| mark.n_records),
+        cpu_nanos_per_sec: first.per_sec_until(last, |mark| mark.cpu_nanos),
+        switches_per_sec: first.per_sec_until(last, |mark| mark.n_switches),
         lost: lost(chain, &figures),
         latencies: figures.latencies,
     })
@@ -92,9 +91,9 @@ impl Mark {
         }
     }
 
-    fn rate_until(&self, later: &Self) -> u64 {
-        let n_records = u128::from(later.n_records.saturating_sub(self.n_records));
+    fn per_sec_until(&self, later: &Self, count: impl Fn(&Self) -> u64) -> u64 {
+        let n = u128::from(count(later).saturating_sub(count(self)));
         let nanos = later.uptime.saturating_sub(self.uptime).as_nanos().max(1);
-        u64::try_from(n_records * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+        u64::try_from(n * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
     }
 }

@@ -31,4 +31,6 @@ pub(super) enum Pace {
     Full,
     /// So many records a second.
     PerSec(u64),
+    /// Nothing at all.
+    Never,
 }

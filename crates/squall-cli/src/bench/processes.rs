@@ -148,20 +148,18 @@ fn outcome(chain: &Chain, mode: &Mode, figures: Figures) -> Result<Run> {
     let rates = figures.spans.iter().map(Span::per_sec);
     Ok(Run {
         records_per_sec: rates.sum(),
-        cpu_ns_per_record: per_record(&figures.spans, Span::cpu_nanos_per_sec),
-        switches_per_record: per_record(&figures.spans, Span::switches_per_sec),
+        cpu_nanos_per_sec: of_processes(&figures.spans, Span::cpu_nanos_per_sec),
+        switches_per_sec: of_processes(&figures.spans, Span::switches_per_sec),
         lost: lost(chain, &figures).max(unacked),
         latencies: figures.latencies,
     })
 }
 
-/// Returns how much of something all processes took for each record.
-fn per_record(spans: &[Span], per_sec: impl Fn(&Span) -> u64) -> f64 {
+/// Returns how much of something all processes took in a second.
+fn of_processes(spans: &[Span], per_sec: impl Fn(&Span) -> u64) -> u64 {
     // Of several sources in a process each has measured the whole process.
     let by_process: HashMap<u32, &Span> = spans.iter().map(|span| (span.pid, span)).collect();
-    let taken: u64 = by_process.values().map(|span| per_sec(span)).sum();
-    let n_records: u64 = spans.iter().map(Span::per_sec).sum();
-    taken as f64 / n_records.max(1) as f64
+    by_process.values().map(|span| per_sec(span)).sum()
 }
 
 #[cfg(test)]
@@ -178,9 +176,9 @@ mod tests {
             n_switches: 60_000,
         };
         let spans = [span(1, 1000), span(1, 3000), span(2, 2000)];
-        // 1.5 s of CPU each second in each process, for 3000 records a second.
-        assert_eq!(per_record(&spans, Span::cpu_nanos_per_sec), 1_000_000.0);
-        assert_eq!(per_record(&spans, Span::switches_per_sec), 20.0);
-        assert_eq!(per_record(&[], Span::cpu_nanos_per_sec), 0.0);
+        // 1.5 s of CPU each second in each process.
+        assert_eq!(of_processes(&spans, Span::cpu_nanos_per_sec), 3_000_000_000);
+        assert_eq!(of_processes(&spans, Span::switches_per_sec), 60_000);
+        assert_eq!(of_processes(&[], Span::cpu_nanos_per_sec), 0);
     }
 }

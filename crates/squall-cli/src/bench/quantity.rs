@@ -9,6 +9,10 @@ pub(super) enum Quantity {
     CpuNsPerHop,
     /// How often threads gave way to others, willingly or not, for 1,000 records.
     SwitchesPerThousand,
+    /// CPU time of all threads, in percent of a core.
+    CpuPercent,
+    /// How often threads gave way to others in a second.
+    SwitchesPerSec,
     /// At which latency was measured.
     RatePerSec,
     /// Half of the records were done within this time after they were due, in microseconds.
@@ -48,6 +52,8 @@ impl Quantity {
             Self::RecordsPerSec => ("source_records_per_s", "records/s"),
             Self::CpuNsPerHop => ("cpu_ns_per_hop", "ns/hop"),
             Self::SwitchesPerThousand => ("switches_per_1000_records", "switches/1000"),
+            Self::CpuPercent => ("cpu_percent_of_core", "% of a core"),
+            Self::SwitchesPerSec => ("switches_per_s", "switches/s"),
             Self::RatePerSec => ("rate_per_s", "records/s"),
             Self::P50Us => ("p50_us", "p50 µs"),
             Self::P99Us => ("p99_us", "p99 µs"),
@@ -60,10 +66,12 @@ impl Quantity {
     pub(super) const fn better(self) -> Better {
         match self {
             Self::RecordsPerSec => Better::Higher,
-            Self::CpuNsPerHop | Self::P50Us | Self::P99Us => Better::Lower,
-            Self::SwitchesPerThousand | Self::RatePerSec | Self::IdleP99Us | Self::Lost => {
-                Better::Neither
-            }
+            Self::CpuNsPerHop | Self::CpuPercent | Self::P50Us | Self::P99Us => Better::Lower,
+            Self::SwitchesPerThousand
+            | Self::SwitchesPerSec
+            | Self::RatePerSec
+            | Self::IdleP99Us
+            | Self::Lost => Better::Neither,
         }
     }
 
@@ -71,7 +79,7 @@ impl Quantity {
     pub(super) fn text(self, value: f64) -> String {
         let n_decimals = match self {
             Self::CpuNsPerHop => 1,
-            Self::SwitchesPerThousand => 2,
+            Self::SwitchesPerThousand | Self::CpuPercent => 2,
             _ => 0,
         };
         format!("{value:.n_decimals$}")

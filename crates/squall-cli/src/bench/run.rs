@@ -10,10 +10,10 @@ use super::row::Sample;
 pub(super) struct Run {
     /// Records done: acked where they are tracked, else emitted.
     pub(super) records_per_sec: u64,
-    /// CPU time of all threads.
-    pub(super) cpu_ns_per_record: f64,
-    /// Context switches of all threads.
-    pub(super) switches_per_record: f64,
+    /// CPU time of all threads, in nanoseconds.
+    pub(super) cpu_nanos_per_sec: u64,
+    /// How often threads gave way to others.
+    pub(super) switches_per_sec: u64,
     /// From due to done; none at full speed.
     pub(super) latencies: Latencies,
     /// What is lost of the whole run.
@@ -23,13 +23,23 @@ pub(super) struct Run {
 impl Run {
     /// Returns what a run at full speed says.
     pub(super) fn throughput(&self, chain: &Chain) -> Sample {
+        let n_records = self.records_per_sec.max(1) as f64;
+        let cpu_ns = self.cpu_nanos_per_sec as f64 / n_records;
+        let n_switches = self.switches_per_sec as f64 / n_records;
         Sample::from([
             (Quantity::RecordsPerSec, self.records_per_sec as f64),
-            (Quantity::CpuNsPerHop, self.cpu_ns_per_record / chain.hops()),
-            (
-                Quantity::SwitchesPerThousand,
-                self.switches_per_record * 1000.0,
-            ),
+            (Quantity::CpuNsPerHop, cpu_ns / chain.hops()),
+            (Quantity::SwitchesPerThousand, n_switches * 1000.0),
+            (Quantity::Lost, self.lost as f64),
+        ])
+    }
+
+    /// Returns what a run with next to nothing to do says.
+    pub(super) fn idleness(&self) -> Sample {
+        let cores = self.cpu_nanos_per_sec as f64 / 1e9;
+        Sample::from([
+            (Quantity::CpuPercent, cores * 100.0),
+            (Quantity::SwitchesPerSec, self.switches_per_sec as f64),
             (Quantity::Lost, self.lost as f64),
         ])
     }

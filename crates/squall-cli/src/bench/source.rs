@@ -148,7 +148,7 @@ impl Spout for Source {
     fn open(&mut self, ctx: &mut TaskContext) -> Result<()> {
         let n_tasks = u64::try_from(ctx.n_tasks()).unwrap_or(1);
         self.beat = match self.config.pace {
-            Pace::Full => None,
+            Pace::Full | Pace::Never => None,
             Pace::PerSec(rate_per_sec) => Some(Beat::new(rate_per_sec, n_tasks)),
         };
         self.task_idx = ctx.task_idx();
@@ -157,6 +157,9 @@ impl Spout for Source {
     }
 
     fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        if self.config.pace == Pace::Never {
+            return Ok(Activity::Idle);
+        }
         let n_done = self.n_done();
         if self.begun.is_none() {
             self.begun = Some(self.begin()?);

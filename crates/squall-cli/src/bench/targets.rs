@@ -1,5 +1,6 @@
 //! What is to be reached, as data: on two cores, in a release build, with the machine left alone.
 
+use super::idle::{NOTHING, ONE_PER_SEC};
 use super::quantity::Quantity;
 use super::section::Section;
 use super::speed::{AT_RATE, HALF_OF_FULL};
@@ -80,9 +81,19 @@ const fn latency(
     }
 }
 
+const fn idle(name: &'static str, setting: &'static str) -> Target {
+    let place = Place::Setting(setting);
+    Target {
+        name,
+        measure: Measure::Median(Section::Idle, "idle", place, Quantity::CpuPercent),
+        bound: Bound::AtMost(1.0),
+        unit: "% of a core",
+    }
+}
+
 /// All of them.
 #[rustfmt::skip]
-pub(super) const TARGETS: [Target; 10] = [
+pub(super) const TARGETS: [Target; 12] = [
     throughput("word count, one process, acked", "word-count", 1, 1_600_000.0),
     throughput("word count, two processes, acked", "word-count", 2, 1_200_000.0),
     throughput("pass-through, acked", "pass-through", 1, 24_000_000.0),
@@ -93,4 +104,6 @@ pub(super) const TARGETS: [Target; 10] = [
     latency("word count at 10,000/s, p50", AT_RATE, Quantity::P50Us, 60.0),
     latency("word count at 10,000/s, p99", AT_RATE, Quantity::P99Us, 1_000.0),
     latency("word count at half of full speed, p99", HALF_OF_FULL, Quantity::P99Us, 2_000.0),
+    idle("idle, nothing emitted", NOTHING),
+    idle("idle, one sentence a second", ONE_PER_SEC),
 ];
