@@ -5,6 +5,7 @@
 mod files;
 mod layers;
 mod map;
+mod outside;
 
 use anyhow::{Result, ensure};
 

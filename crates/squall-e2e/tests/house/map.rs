@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use squall_e2e::{Metadata, root, sources, text};
+use squall_e2e::{root, sources, text};
 
 use crate::none;
+use crate::outside::crates;
 
 const MAP: &str = "crates/README.md";
 
@@ -26,10 +27,9 @@ fn links(page: &str) -> impl Iterator<Item = &str> {
 fn every_crate_is_on_the_map() -> Result<()> {
     let map = text(Path::new(MAP))?;
     let mut missing = Vec::new();
-    for package in Metadata::load()?.members() {
-        let ours = package.manifest_path.starts_with(root().join("crates"));
-        if ours && !map.contains(&format!("\n### {}\n", package.name)) {
-            missing.push(package.name.clone());
+    for name in crates()? {
+        if !map.contains(&format!("\n### {name}\n")) {
+            missing.push(name);
         }
     }
     none("crates without a section on the map", &missing)
