@@ -1,9 +1,9 @@
 //! `bench`: how fast ordinary topologies run, through the same path as `run`.
 //!
-//! Each case runs twice, acked and unacked, and each time first at full speed for throughput, then at a
-//! fixed rate for latency. Over several processes there is one case, acked, on a cluster of its own. What is lost is
-//! found by arithmetic: the source says how many records it emitted, the sink how many came. Each run of each adds to
-//! a row of the report (`row.rs`), which shows medians.
+//! A case (`case.rs`) is a chain of components (`chain.rs`) that is run at full speed for throughput or at a rate for
+//! latency, in this process (`measure.rs`) or over workers of a small cluster (`processes.rs`). What is lost is found
+//! by arithmetic (`truth.rs`): the source says how many records it emitted, the sink how many came. Each run adds to a
+//! row of the report (`row.rs`), which shows medians.
 
 mod beat;
 mod board;
@@ -12,7 +12,9 @@ mod chain;
 mod cluster;
 mod compare;
 mod components;
+mod curve;
 mod earlier;
+mod feed;
 mod figures;
 mod goals;
 mod host;
@@ -23,29 +25,35 @@ mod machine;
 mod measure;
 mod mode;
 mod noise;
+mod plot;
 mod processes;
 mod quantity;
 mod report;
 mod rig;
+mod rounds;
 mod row;
 mod run;
 mod section;
 mod sink;
+mod slow;
 mod source;
 mod speed;
 mod spread;
 mod stopwatch;
 mod switches;
 mod targets;
+mod text;
 mod truth;
 mod words;
 
+use std::fs;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tempfile::TempDir;
 
 use squall::{Program, Result, console};
 
@@ -58,6 +66,7 @@ use machine::Machine;
 use noise::Noise;
 use report::Report;
 use rig::Rig;
+use rounds::Rounds;
 
 /// Before figures are taken.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -70,9 +79,8 @@ const MAX_PROCESSES: u32 = 64;
 
 /// Measure throughput, CPU time and latency of small topologies on this machine
 ///
-/// `pass-through` sends numbers from a source over a bolt to a sink, all on one thread;
-/// `pass-through-hop` has the source on a thread of its own; `word-count` splits ten fixed sentences of
-/// eight words and counts by word. Build with `--release`, and leave the machine alone meanwhile.
+/// Each case is a small topology; without `--case`, the first three are measured, acked and unacked. Build with
+/// `--release`, and leave the machine alone meanwhile.
 ///
 /// With `--processes`, `word-count` runs acked over as many workers of a small cluster on this machine: each word
 /// goes to the worker that counts it.
@@ -102,6 +110,12 @@ pub(crate) struct BenchArgs {
     /// status, which is about loss alone.
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    /// Count the words of this text in file-word-count, rather than those of one made up
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Draw the curve to this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// How to print the figures
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
@@ -125,19 +139,17 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
             console::say(format_args!("not as in the earlier bench: {difference}"));
         }
     }
+    let rounds = args.rounds()?;
+    // The folder goes with the function.
+    let (input, _folder) = input(args, &rounds)?;
     let mut rig = Rig {
         program,
+        input,
         span: Duration::from_secs(u64::from(args.seconds)),
         report: Report::new(machine),
         noise: Noise::default(),
     };
-    // Round by round: a machine that slows down does so for all rows.
-    for n in 1..=args.repeat {
-        if args.repeat > 1 {
-            console::say(format_args!("round {n} of {}", args.repeat));
-        }
-        round(args, &mut rig)?;
-    }
+    rounds.run(args.repeat, &mut rig)?;
     let mut report = rig.report;
     if let Some(earlier) = &earlier {
         report.compare(earlier);
@@ -145,6 +157,7 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
     if args.all {
         report.judge();
     }
+    args.plot(&report)?;
     match args.output {
         Format::Table => console::data(&report),
         Format::Json => console::data(serde_json::to_string(&report)?),
@@ -161,50 +174,56 @@ pub(crate) fn components(registry: &mut Registry) {
     components::register(registry, &Board::shared());
 }
 
-/// Measures everything once.
-fn round(args: &BenchArgs, rig: &mut Rig<'_>) -> Result<()> {
-    if args.processes.get() > 1 {
-        let case = args.case.unwrap_or(Case::WordCount);
-        return over_processes(case, args.processes, rig);
-    }
-    let cases = match (args.case, args.all) {
-        (Some(case), _) => vec![case],
-        (None, true) => Case::value_variants().to_vec(),
-        (None, false) => MAIN_CASES.to_vec(),
-    };
-    for case in cases {
-        in_one_process(case, rig)?;
-    }
-    if args.all {
-        over_processes(Case::WordCount, TWO, rig)?;
-    }
-    Ok(())
-}
-
-fn over_processes(case: Case, n: NonZeroU32, rig: &mut Rig<'_>) -> Result<()> {
-    if case != Case::WordCount {
-        let name = case.name();
-        return Err(format!("`{name}` has one process; `--case word-count` has several").into());
-    }
-    console::say(format_args!("{} over {n} processes, acked …", case.name()));
-    processes::measure(&case.chain(), n, rig)
-}
-
-fn in_one_process(case: Case, rig: &mut Rig<'_>) -> Result<()> {
-    let (name, chain) = (case.name(), case.chain());
-    match case {
-        Case::PassThrough | Case::PassThroughHop | Case::WordCount => {
-            for acked in [true, false] {
-                let kind = if acked { "acked" } else { "unacked" };
-                console::say(format_args!("{name} {kind} …"));
-                speed::measure(&chain, acked, rig)?;
+impl BenchArgs {
+    /// Says what is to be measured.
+    fn rounds(&self) -> Result<Rounds> {
+        let over_processes = self.processes.get() > 1;
+        let cases = match self.case {
+            Some(case) if over_processes && case != Case::WordCount => {
+                let name = case.name();
+                let why = format!("`{name}` has one process; `--case word-count` has several");
+                return Err(why.into());
             }
-            Ok(())
+            _ if over_processes => Vec::new(),
+            Some(case) => vec![case],
+            None if self.all => Case::value_variants().to_vec(),
+            None => MAIN_CASES.to_vec(),
+        };
+        if self.plot.is_some() && !cases.contains(&Case::Curve) {
+            Err("`--plot` draws the curve: add `--case curve`, or `--all`")?;
         }
-        Case::Idle => {
-            console::say(format_args!("{name} …"));
-            idle::measure(&chain, rig)
+        let processes = (over_processes).then_some(self.processes);
+        Ok(Rounds {
+            cases,
+            processes: processes.or(self.all.then_some(TWO)),
+        })
+    }
+
+    /// Draws the curve, if that is wanted.
+    fn plot(&self, report: &Report) -> Result<()> {
+        let Some(path) = &self.plot else {
+            return Ok(());
+        };
+        let points = curve::points(Case::Curve.name(), report.rows());
+        let title = "word-count: latency against throughput";
+        fs::write(path, plot::svg(title, &points)?)
+            .map_err(|error| format!("{} can't be written: {error}", path.display()))?;
+        Ok(())
+    }
+}
+
+/// Returns the file that words are counted in; makes one up where the user has none, in a folder that lives as long as
+/// what is returned beside it.
+fn input(args: &BenchArgs, rounds: &Rounds) -> Result<(PathBuf, Option<TempDir>)> {
+    match &args.input {
+        Some(path) => Ok((path.clone(), None)),
+        None if rounds.cases.contains(&Case::FileWordCount) => {
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("words.txt");
+            text::write(&path)?;
+            Ok((path, Some(folder)))
         }
+        None => Ok((PathBuf::new(), None)),
     }
 }
 

@@ -117,6 +117,60 @@ fn an_idle_topology_costs_little_and_loses_nothing() {
 }
 
 #[test]
+fn behind_a_slow_bolt_little_is_pending_and_nothing_fails() {
+    let report = report(bench(&["--case", "slow-bolt", "--seconds", "1"]));
+    let [row] = rows(&report, "back_pressure")[..] else {
+        panic!("{report}");
+    };
+    let quantities = [
+        "source_records_per_s",
+        "max_pending",
+        "max_spout_pending",
+        "max_queued_bytes",
+        "failed",
+        "lost",
+    ];
+    check_row(row, &quantities, [&[], &[]], 1);
+    assert!(
+        row["max_pending"].as_u64() <= row["max_spout_pending"].as_u64(),
+        "{row}"
+    );
+    assert!(row["max_queued_bytes"].as_u64() > Some(0), "{row}");
+    assert_eq!(row["failed"], 0, "{row}");
+    // It takes 100 µs for each.
+    assert!(
+        row["source_records_per_s"].as_u64() <= Some(10_000),
+        "{row}"
+    );
+}
+
+#[test]
+fn words_of_a_file_are_counted_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("words.txt");
+    fs::write(&file, "a squall is a wind\n\nthat comes  suddenly").unwrap();
+    let args = ["--case", "file-word-count", "--seconds", "1", "--input"];
+    let mut command = bench(&args);
+    command.arg(&file);
+    let report = report(command);
+    for row in rows(&report, "cases") {
+        check_throughput(row, 1);
+    }
+}
+
+#[test]
+fn a_curve_that_is_not_measured_is_not_drawn() {
+    let output = bench(&["--case", "idle", "--plot", "curve.svg"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("--case curve"),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_earlier_bench_is_compared_with_and_anything_else_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("earlier.json");

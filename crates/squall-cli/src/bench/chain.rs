@@ -38,6 +38,8 @@ pub(super) enum Tasks {
 pub(super) enum Stage {
     /// Passes everything on.
     Pass,
+    /// Passes everything on slowly, on a thread of its own.
+    Slow,
     /// Splits lines into words.
     Split,
     /// Counts by word.
@@ -50,6 +52,7 @@ impl Stage {
     const fn name(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::Slow => "slow",
             Self::Split => "split",
             Self::Count => "count",
             Self::Sink => "sink",
@@ -70,16 +73,19 @@ impl Chain {
     }
 
     /// Returns how many tuples one record causes, its own included: each is one hop. At least one.
-    pub(super) fn hops(&self) -> f64 {
+    ///
+    /// # Errors
+    /// The source's file can't be read.
+    pub(super) fn hops(&self) -> Result<f64> {
         let mut n_tuples = 1.0;
         let mut n_hops = 0.0;
         for stage in &self.bolts {
             n_hops += n_tuples;
             if *stage == Stage::Split {
-                n_tuples *= self.load.words_per_record();
+                n_tuples *= self.load.words_per_record()?;
             }
         }
-        f64::max(n_hops, 1.0)
+        Ok(f64::max(n_hops, 1.0))
     }
 
     /// Tells whether there is such a bolt.
@@ -105,12 +111,21 @@ impl Chain {
             let type_name = format!("bench-{}", stage.name());
             let bolt = match stage {
                 Stage::Sink => t.bolt(&id, &type_name, SinkConfig::new(mode))?,
-                Stage::Pass | Stage::Split | Stage::Count => t.bolt(&id, &type_name, ())?,
+                Stage::Pass | Stage::Slow | Stage::Split | Stage::Count => {
+                    t.bolt(&id, &type_name, ())?
+                }
             };
             let bolt = bolt.parallelism(n);
+            let bolt = if *stage == Stage::Slow {
+                bolt.dedicated()
+            } else {
+                bolt
+            };
             match stage {
                 Stage::Count => bolt.fields(&from, ["word"]),
-                Stage::Pass | Stage::Split | Stage::Sink => bolt.local_or_shuffle(&from),
+                Stage::Pass | Stage::Slow | Stage::Split | Stage::Sink => {
+                    bolt.local_or_shuffle(&from)
+                }
             };
             from = id;
         }
@@ -120,11 +135,15 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::case::Case;
 
     #[test]
     fn each_tuple_of_a_record_is_a_hop() {
-        let hops = |case: Case| case.chain().hops().to_string();
+        let hops = |case: Case| case.chain(Path::new("")).hops().unwrap().to_string();
+        assert_eq!(hops(Case::ConstSpout), "1");
+        assert_eq!(hops(Case::ConstNull), "1");
         assert_eq!(hops(Case::PassThrough), "2");
         assert_eq!(hops(Case::WordCount), "17");
     }

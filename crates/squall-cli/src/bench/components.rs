@@ -6,6 +6,7 @@ use squall_core::Registry;
 
 use super::board::Board;
 use super::sink::{Sink, SinkConfig};
+use super::slow::Slow;
 use super::source::{Source, SourceConfig};
 use super::words::{Count, Pass, Split};
 
@@ -25,6 +26,7 @@ pub(super) fn register(registry: &mut Registry, board: &Board) {
             Ok(Source::new(config, board))
         })
         .bolt("bench-pass", |(): ()| Ok(Pass))
+        .bolt("bench-slow", |(): ()| Ok(Slow::default()))
         .bolt("bench-split", |(): ()| Ok(Split))
         .bolt("bench-count", |(): ()| Ok(Count::default()))
         .bolt("bench-sink", move |config: SinkConfig| {

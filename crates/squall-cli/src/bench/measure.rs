@@ -23,11 +23,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How much longer than what is measured a run may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs a topology in this process and measures its middle.
+/// Runs a topology in this process and measures its middle. Has it looked at ten times a second.
 ///
 /// # Errors
 /// It can't be started, can't go on, or ends too early.
-pub(super) fn run(chain: &Chain, mode: &Mode, program: &Program) -> Result<Run> {
+pub(super) fn run(
+    chain: &Chain,
+    mode: &Mode,
+    program: &Program,
+    look: &mut dyn FnMut(&Local),
+) -> Result<Run> {
     let board = Board::shared();
     let registry = registry(&board);
     let spec = chain.topology(mode)?;
@@ -49,6 +54,7 @@ pub(super) fn run(chain: &Chain, mode: &Mode, program: &Program) -> Result<Run> 
         LOOK_EVERY,
         Some(mode.warm_up + mode.span + PATIENCE),
         |local| {
+            look(local);
             let ran = local.clock().now().since(begun);
             if due.get(marks.len()).is_some_and(|due| ran >= *due) {
                 marks.push(Mark::take(local, mode.acked));
@@ -66,7 +72,8 @@ pub(super) fn run(chain: &Chain, mode: &Mode, program: &Program) -> Result<Run> 
         records_per_sec: first.per_sec_until(last, |mark| mark.n_records),
         cpu_nanos_per_sec: first.per_sec_until(last, |mark| mark.cpu_nanos),
         switches_per_sec: first.per_sec_until(last, |mark| mark.n_switches),
-        lost: lost(chain, &figures),
+        lost: lost(chain, mode.acked, &figures)?,
+        n_failed: figures.n_failed,
         latencies: figures.latencies,
     })
 }

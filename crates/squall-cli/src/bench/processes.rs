@@ -60,7 +60,7 @@ pub(super) fn measure(chain: &Chain, processes: NonZeroU32, rig: &mut Rig<'_>) -
         parallelism: chain.parallelism(processes.get()),
         setting,
     };
-    let throughput = full.throughput(chain);
+    let throughput = full.throughput(chain)?;
     rig.add(Section::Throughput, key(String::new()), throughput);
     let latency = paced.latency(RATE_PER_SEC, idle_us);
     rig.add(Section::Latency, key(format!("{RATE_PER_SEC}/s")), latency);
@@ -142,15 +142,13 @@ fn outcome(chain: &Chain, mode: &Mode, figures: Figures) -> Result<Run> {
     if figures.spans.len() != n_sources {
         Err("the run was too short to be measured")?;
     }
-    let n_emitted: u64 = figures.emitted.values().sum();
-    // Each that failed or is still pending would be sent again.
-    let unacked = n_emitted - figures.n_acked.min(n_emitted);
     let rates = figures.spans.iter().map(Span::per_sec);
     Ok(Run {
         records_per_sec: rates.sum(),
         cpu_nanos_per_sec: of_processes(&figures.spans, Span::cpu_nanos_per_sec),
         switches_per_sec: of_processes(&figures.spans, Span::switches_per_sec),
-        lost: lost(chain, &figures).max(unacked),
+        lost: lost(chain, mode.acked, &figures)?,
+        n_failed: figures.n_failed,
         latencies: figures.latencies,
     })
 }

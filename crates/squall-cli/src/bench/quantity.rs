@@ -21,6 +21,14 @@ pub(super) enum Quantity {
     P99Us,
     /// What it took a byte to go to another thread and back, while nothing else ran, in microseconds.
     IdleP99Us,
+    /// The most tuple trees that were seen pending.
+    MaxPending,
+    /// The most that may be.
+    PendingBound,
+    /// The most bytes that were seen waiting in front of bolts.
+    MaxQueuedBytes,
+    /// Records that came back failed, by a time-out or otherwise.
+    Failed,
     /// What didn't come to the sink, or was counted wrong, or wasn't acked.
     Lost,
 }
@@ -58,6 +66,10 @@ impl Quantity {
             Self::P50Us => ("p50_us", "p50 µs"),
             Self::P99Us => ("p99_us", "p99 µs"),
             Self::IdleP99Us => ("idle_p99_us", "idle p99 µs"),
+            Self::MaxPending => ("max_pending", "most pending"),
+            Self::PendingBound => ("max_spout_pending", "bound"),
+            Self::MaxQueuedBytes => ("max_queued_bytes", "most bytes queued"),
+            Self::Failed => ("failed", "failed"),
             Self::Lost => ("lost", "lost"),
         }
     }
@@ -71,6 +83,10 @@ impl Quantity {
             | Self::SwitchesPerSec
             | Self::RatePerSec
             | Self::IdleP99Us
+            | Self::MaxPending
+            | Self::PendingBound
+            | Self::MaxQueuedBytes
+            | Self::Failed
             | Self::Lost => Better::Neither,
         }
     }

@@ -68,6 +68,11 @@ impl Report {
         runs.all(|run| run.get(&Quantity::Lost).is_none_or(|lost| *lost == 0.0))
     }
 
+    /// Returns all rows, in the order in which they were first added.
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
     fn rows_of(&self, section: Section) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.section == section)
     }

@@ -1,7 +1,9 @@
 //! What measurements are made with, and where they leave what they find.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use squall::local::Local;
 use squall::{Program, Result};
 
 use super::WARM_UP;
@@ -20,6 +22,8 @@ pub(super) struct Rig<'p> {
     /// How long each measurement takes.
     pub(super) span: Duration,
     pub(super) report: Report,
+    /// What words are counted in from a file.
+    pub(super) input: PathBuf,
     /// How late the machine itself is.
     pub(super) noise: Noise,
 }
@@ -30,6 +34,19 @@ impl Rig<'_> {
     /// # Errors
     /// It can't be started, or can't go on.
     pub(super) fn run(&self, chain: &Chain, acked: bool, pace: Pace) -> Result<Run> {
+        self.watch(chain, (acked, pace), &mut |_| {})
+    }
+
+    /// Runs a topology in this process and has it looked at ten times a second.
+    ///
+    /// # Errors
+    /// It can't be started, or can't go on.
+    pub(super) fn watch(
+        &self,
+        chain: &Chain,
+        (acked, pace): (bool, Pace),
+        look: &mut dyn FnMut(&Local),
+    ) -> Result<Run> {
         let mode = Mode {
             acked,
             pace,
@@ -38,7 +55,7 @@ impl Rig<'_> {
             processes: 1,
             host: None,
         };
-        measure::run(chain, &mode, self.program)
+        measure::run(chain, &mode, self.program, look)
     }
 
     /// Runs a topology in this process at a rate and adds its latency.
@@ -50,12 +67,12 @@ impl Rig<'_> {
         chain: &Chain,
         acked: bool,
         (setting, rate_per_sec): (&str, u64),
-    ) -> Result<Run> {
+    ) -> Result<()> {
         let idle_us = self.noise.p99_us()?;
         let paced = self.run(chain, acked, Pace::PerSec(rate_per_sec))?;
         let sample = paced.latency(rate_per_sec, idle_us);
         self.add(Section::Latency, key(chain, acked, setting), sample);
-        Ok(paced)
+        Ok(())
     }
 
     /// Adds what a run showed.

@@ -1,5 +1,7 @@
 //! What one run of a topology showed.
 
+use squall::Result;
+
 use super::chain::Chain;
 use super::latencies::Latencies;
 use super::quantity::Quantity;
@@ -16,22 +18,27 @@ pub(super) struct Run {
     pub(super) switches_per_sec: u64,
     /// From due to done; none at full speed.
     pub(super) latencies: Latencies,
+    /// How many records came back failed, of the whole run.
+    pub(super) n_failed: u64,
     /// What is lost of the whole run.
     pub(super) lost: u64,
 }
 
 impl Run {
     /// Returns what a run at full speed says.
-    pub(super) fn throughput(&self, chain: &Chain) -> Sample {
+    ///
+    /// # Errors
+    /// The source's file can't be read.
+    pub(super) fn throughput(&self, chain: &Chain) -> Result<Sample> {
         let n_records = self.records_per_sec.max(1) as f64;
         let cpu_ns = self.cpu_nanos_per_sec as f64 / n_records;
         let n_switches = self.switches_per_sec as f64 / n_records;
-        Sample::from([
+        Ok(Sample::from([
             (Quantity::RecordsPerSec, self.records_per_sec as f64),
-            (Quantity::CpuNsPerHop, cpu_ns / chain.hops()),
+            (Quantity::CpuNsPerHop, cpu_ns / chain.hops()?),
             (Quantity::SwitchesPerThousand, n_switches * 1000.0),
             (Quantity::Lost, self.lost as f64),
-        ])
+        ]))
     }
 
     /// Returns what a run with next to nothing to do says.

@@ -11,11 +11,18 @@ pub(super) enum Section {
     Latency,
     /// With next to nothing to do.
     Idle,
+    /// With a bolt that can't keep up.
+    BackPressure,
 }
 
 impl Section {
     /// All of them, in the order of a report.
-    pub(super) const ALL: [Self; 3] = [Self::Throughput, Self::Latency, Self::Idle];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Throughput,
+        Self::Latency,
+        Self::Idle,
+        Self::BackPressure,
+    ];
 
     /// Returns its name in JSON.
     pub(super) const fn name(self) -> &'static str {
@@ -23,19 +30,30 @@ impl Section {
             Self::Throughput => "cases",
             Self::Latency => "latencies",
             Self::Idle => "idle",
+            Self::BackPressure => "back_pressure",
         }
     }
 
     /// Returns what its rows show, in the order of the columns.
     pub(super) const fn quantities(self) -> &'static [Quantity] {
-        use Quantity::{
-            CpuNsPerHop, CpuPercent, IdleP99Us, Lost, P50Us, P99Us, RatePerSec, RecordsPerSec,
-            SwitchesPerSec, SwitchesPerThousand,
-        };
+        use Quantity as Q;
         match self {
-            Self::Throughput => &[RecordsPerSec, CpuNsPerHop, SwitchesPerThousand, Lost],
-            Self::Idle => &[CpuPercent, SwitchesPerSec, Lost],
-            Self::Latency => &[RatePerSec, P50Us, P99Us, IdleP99Us, Lost],
+            Self::Throughput => &[
+                Q::RecordsPerSec,
+                Q::CpuNsPerHop,
+                Q::SwitchesPerThousand,
+                Q::Lost,
+            ],
+            Self::BackPressure => &[
+                Q::RecordsPerSec,
+                Q::MaxPending,
+                Q::PendingBound,
+                Q::MaxQueuedBytes,
+                Q::Failed,
+                Q::Lost,
+            ],
+            Self::Idle => &[Q::CpuPercent, Q::SwitchesPerSec, Q::Lost],
+            Self::Latency => &[Q::RatePerSec, Q::P50Us, Q::P99Us, Q::IdleP99Us, Q::Lost],
         }
     }
 
@@ -43,6 +61,7 @@ impl Section {
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Throughput => "At full speed:",
+            Self::BackPressure => "Behind a bolt that can't keep up:",
             Self::Idle => "With next to nothing to do:",
             Self::Latency => "Latency from when a record was due until it was done:",
         }

@@ -67,12 +67,11 @@ impl Bolt for Sink {
 
     fn execute(&mut self, input: &Tuple, _: &mut Emitter<'_>) -> Result<()> {
         self.figures.n_sunk += 1;
-        let (Some(Value::I64(count)), Some(Value::I64(due_ns))) =
-            (input.values().first(), input.values().get(1))
-        else {
-            return Err("a sink reads numbers")?;
+        let values = input.values();
+        let Some(Value::I64(due_ns)) = values.get(1) else {
+            return Err("a sink reads when records were due")?;
         };
-        if let Some(Value::Str(word)) = input.values().get(2) {
+        if let (Some(Value::I64(count)), Some(Value::Str(word))) = (values.first(), values.get(2)) {
             match self.counts.get_mut(word) {
                 Some(last) => *last = *count,
                 None => drop(self.counts.insert(word.clone(), *count)),

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use squall_core::{
     Activity, Clock, Failure, HumanDuration, MessageId, Moment, Outputs, Result, Spout,
-    SpoutEmitter, TaskContext, Value,
+    SpoutEmitter, TaskContext,
 };
 
 use super::beat::Beat;
 use super::board::Board;
+use super::feed::Feed;
 use super::figures::Figures;
 use super::host::Host;
 use super::load::Load;
@@ -42,7 +43,7 @@ pub(super) struct SourceConfig {
 pub(super) struct Source {
     config: SourceConfig,
     board: Board,
-    values: Vec<Value>,
+    feed: Option<Feed>,
     n_emitted: u64,
     task_idx: usize,
     /// `None` is full speed.
@@ -90,7 +91,7 @@ impl SourceConfig {
 impl Source {
     pub(super) fn new(config: SourceConfig, board: Board) -> Self {
         Self {
-            values: config.load.values(),
+            feed: None,
             config,
             board,
             n_emitted: 0,
@@ -151,6 +152,7 @@ impl Spout for Source {
             Pace::Full | Pace::Never => None,
             Pace::PerSec(rate_per_sec) => Some(Beat::new(rate_per_sec, n_tasks)),
         };
+        self.feed = Some(Feed::open(&self.config.load)?);
         self.task_idx = ctx.task_idx();
         self.clock = Some(ctx.clock().clone());
         Ok(())
@@ -187,9 +189,8 @@ impl Spout for Source {
         if begun.stopwatch.tick(&*begun.clock, n_done) {
             self.board.tell_measured()?;
         }
-        let value_idx = usize::try_from(self.n_emitted).unwrap_or(0) % self.values.len().max(1);
-        let value = self.values.get(value_idx).cloned().unwrap_or_default();
-        let row = (value, due_ns);
+        let feed = self.feed.as_mut().ok_or("a source is opened first")?;
+        let row = (feed.next()?, due_ns);
         if self.config.acked {
             out.tracked(MessageId(self.n_emitted)).emit(row)?;
         } else {

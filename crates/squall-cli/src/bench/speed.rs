@@ -20,7 +20,7 @@ pub(super) const HALF_OF_FULL: &str = "half of full";
 /// The topology can't be run, or for too short a time.
 pub(super) fn measure(chain: &Chain, acked: bool, rig: &mut Rig<'_>) -> Result<()> {
     let full = rig.run(chain, acked, Pace::Full)?;
-    let throughput = full.throughput(chain);
+    let throughput = full.throughput(chain)?;
     rig.add(Section::Throughput, key(chain, acked, ""), throughput);
     if !acked && !chain.has(Stage::Sink) {
         // Nobody sees a record done.
