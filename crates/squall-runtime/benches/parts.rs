@@ -8,7 +8,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use squall_core::{Grouping, MessageId, Moment, Schema, TaskId, Value};
-use squall_runtime::parts::{Contribution, Ledger, Router, Word};
+use squall_runtime::parts::{Contribution, First, Ledger, Router, Word};
 
 const N: u64 = 1024;
 
@@ -21,8 +21,13 @@ fn ledger(c: &mut Criterion) {
         b.iter(|| {
             let roots: Vec<_> = (0..N)
                 .map(|n| {
-                    let root = ledger.open(MessageId(n), 24, Moment::ZERO);
-                    ledger.plant(root, n + 1, &mut ended);
+                    let root = ledger.next_root();
+                    let first = First {
+                        message: MessageId(n),
+                        bytes: 24,
+                        now: Moment::ZERO,
+                    };
+                    ledger.plant(first, n + 1, &mut ended);
                     root
                 })
                 .collect();

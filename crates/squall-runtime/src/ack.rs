@@ -6,5 +6,5 @@ mod ledger;
 
 pub(crate) use desk::{Dropping, TokenDesk};
 pub(crate) use lane::{Inbox, Lanes};
-pub use ledger::{Ended, Ledger, Load, Outcome};
+pub use ledger::{Ended, First, Ledger, Load, Outcome};
 pub use squall_core::engine::{Contribution, Word};

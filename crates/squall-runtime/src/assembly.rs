@@ -266,6 +266,7 @@ impl Builder<'_> {
             late_loss: None,
             jam: None,
             n_pending: 0,
+            ended_room: Vec::new(),
         };
         let inputs = self.wiring.inputs_of(task);
         let edges = inputs.iter().map(|input| input.edge.clone()).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_core::engine::{Anchors, Batch, Delivery, Roots, Run};
+use squall_core::engine::{Anchor, Anchors, Batch, Delivery, Roots, Run};
 use squall_core::{Moment, Schema, TaskId, Value};
 
 /// A delivery under construction.
@@ -46,8 +46,43 @@ impl Draft {
         self.n_rows == 0
     }
 
-    /// Adds a row of `bytes` with its trees. `lay` puts its values into the batch.
+    /// Adds a row of `bytes` that belongs to no tree. `lay` puts its values into the batch.
     #[inline]
+    pub(crate) fn push_untracked(
+        &mut self,
+        origin: Origin<'_>,
+        bytes: usize,
+        lay: impl FnOnce(&mut Batch),
+    ) {
+        let batch_idx = self.lay(origin, bytes, lay);
+        match self.runs.last_mut() {
+            Some(run) if run.batch_idx == batch_idx && run.roots == Roots::None => run.n_rows += 1,
+            _ => self.begin_run(batch_idx, Roots::None),
+        }
+    }
+
+    /// Adds one that belongs to one tree.
+    #[inline]
+    pub(crate) fn push_anchored(
+        &mut self,
+        origin: Origin<'_>,
+        anchor: Anchor,
+        bytes: usize,
+        lay: impl FnOnce(&mut Batch),
+    ) {
+        let batch_idx = self.lay(origin, bytes, lay);
+        self.push_edge(anchor.edge);
+        match self.runs.last_mut() {
+            Some(Run {
+                batch_idx: last,
+                n_rows,
+                roots: Roots::One(root),
+            }) if *last == batch_idx && *root == anchor.root => *n_rows += 1,
+            _ => self.begin_run(batch_idx, Roots::One(anchor.root)),
+        }
+    }
+
+    /// Adds one that belongs to these trees, however many.
     pub(crate) fn push(
         &mut self,
         origin: Origin<'_>,
@@ -55,6 +90,29 @@ impl Draft {
         bytes: usize,
         lay: impl FnOnce(&mut Batch),
     ) {
+        let anchors = match anchors {
+            Anchors::None => return self.push_untracked(origin, bytes, lay),
+            Anchors::One(anchor) => return self.push_anchored(origin, *anchor, bytes, lay),
+            Anchors::Many(anchors) => anchors,
+        };
+        let batch_idx = self.lay(origin, bytes, lay);
+        anchors
+            .iter()
+            .for_each(|anchor| self.push_edge(anchor.edge));
+        match self.runs.last_mut() {
+            Some(run) if run.batch_idx == batch_idx && are_roots_of(&run.roots, anchors) => {
+                run.n_rows += 1;
+            }
+            _ => {
+                let roots = anchors.iter().map(|anchor| anchor.root).collect();
+                self.begin_run(batch_idx, Roots::Many(roots));
+            }
+        }
+    }
+
+    /// Has the values of a row put into the batch of its stream; returns which that is.
+    #[inline]
+    fn lay(&mut self, origin: Origin<'_>, bytes: usize, lay: impl FnOnce(&mut Batch)) -> u32 {
         let last = self.runs.last().map_or(0, |run| run.batch_idx as usize);
         let batch_idx = match self.batches.get(last) {
             Some((stream_idx, _)) if *stream_idx == origin.stream_idx => last,
@@ -63,23 +121,7 @@ impl Draft {
         lay(&mut self.batches[batch_idx].1);
         self.n_rows += 1;
         self.bytes += bytes;
-        match anchors {
-            Anchors::None => {}
-            Anchors::One(anchor) => self.push_edge(anchor.edge),
-            Anchors::Many(anchors) => {
-                anchors
-                    .iter()
-                    .for_each(|anchor| self.push_edge(anchor.edge));
-            }
-        }
-        match self.runs.last_mut() {
-            Some(run)
-                if run.batch_idx as usize == batch_idx && are_roots_of(&run.roots, anchors) =>
-            {
-                run.n_rows += 1;
-            }
-            _ => self.begin_run(batch_idx, roots_of(anchors)),
-        }
+        u32::try_from(batch_idx).unwrap_or(u32::MAX)
     }
 
     /// Takes the delivery out; `None` if it has no row.
@@ -105,14 +147,16 @@ impl Draft {
         })
     }
 
+    #[inline]
     fn push_edge(&mut self, edge: u64) {
         self.edges.push(edge);
         self.bytes += size_of::<u64>();
     }
 
-    fn begin_run(&mut self, batch_idx: usize, roots: Roots) {
+    #[inline]
+    fn begin_run(&mut self, batch_idx: u32, roots: Roots) {
         let run = Run {
-            batch_idx: u32::try_from(batch_idx).unwrap_or(u32::MAX),
+            batch_idx,
             n_rows: 1,
             roots,
         };
@@ -137,25 +181,10 @@ impl Draft {
     }
 }
 
-/// Returns the trees of anchors, without the edge ids.
-fn roots_of(anchors: &Anchors) -> Roots {
-    match anchors {
-        Anchors::None => Roots::None,
-        Anchors::One(anchor) => Roots::One(anchor.root),
-        Anchors::Many(anchors) => Roots::Many(anchors.iter().map(|anchor| anchor.root).collect()),
-    }
-}
-
 /// Tells whether `roots` are the trees of `anchors`, in the same order.
-fn are_roots_of(roots: &Roots, anchors: &Anchors) -> bool {
-    match (roots, anchors) {
-        (Roots::None, Anchors::None) => true,
-        (Roots::One(root), Anchors::One(anchor)) => *root == anchor.root,
-        (Roots::Many(roots), Anchors::Many(anchors)) => {
-            roots.iter().eq(anchors.iter().map(|anchor| &anchor.root))
-        }
-        _ => false,
-    }
+fn are_roots_of(roots: &Roots, anchors: &[Anchor]) -> bool {
+    let known = anchors.iter().map(|anchor| &anchor.root);
+    matches!(roots, Roots::Many(roots) if roots.iter().eq(known))
 }
 
 /// Lays the values of a row into a batch, moved or, for all readers but the last, cloned.
@@ -173,7 +202,7 @@ mod tests {
 
     use proptest::prelude::*;
     use squall_core::StreamId;
-    use squall_core::engine::{Anchor, Cursor, RootId};
+    use squall_core::engine::{Cursor, RootId};
 
     use super::*;
 

@@ -36,7 +36,7 @@ pub use stats::{
 /// The hot parts by themselves, for the benches; no part of the API.
 #[doc(hidden)]
 pub mod parts {
-    pub use crate::ack::{Contribution, Ended, Ledger, Load, Outcome, Word};
+    pub use crate::ack::{Contribution, Ended, First, Ledger, Load, Outcome, Word};
     pub use crate::edge::EdgeBench;
     pub use crate::group::{Picks, Router};
 }

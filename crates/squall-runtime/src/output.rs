@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_core::engine::{
-    Anchor, Anchoring, Anchors, Delivery, EmitTo, Output, Place, RootId, Roots, row_bytes,
+    Anchor, Anchoring, Anchors, Batch, Delivery, EmitTo, Output, Place, RootId, Roots, row_bytes,
 };
 use squall_core::{
     AckToken, EmitError, Failure, FailureReason, MessageId, Moment, Str, StreamId, TaskId, Value,
 };
 
-use crate::ack::{Ended, Lanes, Ledger, TokenDesk, Word};
+use crate::ack::{Ended, First, Lanes, Ledger, TokenDesk, Word};
 use crate::bell::Bell;
 use crate::draft::{Origin, lay_row};
 use crate::stats::TaskStats;
@@ -142,14 +142,19 @@ impl TaskOutput {
 
     /// Fails the trees of the tuple in hand.
     pub(crate) fn fail_in_hand(&mut self, failure: &Failure) {
-        for anchor in std::mem::take(&mut self.in_hand).as_slice() {
-            self.fail(anchor.root, failure);
+        for anchor in self.in_hand.as_slice() {
+            self.lanes.push(anchor.root, fail_word(failure));
         }
+    }
+
+    /// Puts the tuple in hand down: nothing is contributed for it.
+    pub(crate) fn put_down(&mut self) {
+        self.in_hand = Anchors::None;
     }
 
     /// Fails a tree.
     pub(crate) fn fail(&mut self, root: RootId, failure: &Failure) {
-        self.lanes.push(root, Word::Fail(Box::new(failure.clone())));
+        self.lanes.push(root, fail_word(failure));
     }
 
     /// Fails the trees of all rows of a delivery.
@@ -358,32 +363,35 @@ impl TaskOutput {
             Tie::Tokens(tokens) => Parents::Tokens(tokens),
         };
         let stream = &mut streams[stream_idx];
-        stream.n_emitted += 1;
         // Picked first, laid down after: a custom grouping that panics leaves nothing half done.
-        picked.clear();
-        for subscription in &mut stream.subscriptions {
-            subscription.pick(row, direct, |target_idx| picked.push(target_idx));
-        }
-        stream.n_transferred += picked.len() as u64;
+        let one;
+        let picked = match stream.pick_one(row, direct) {
+            Some(target_idx) => {
+                one = [target_idx];
+                one.as_slice()
+            }
+            None => {
+                stream.pick(row, direct, picked);
+                picked.as_slice()
+            }
+        };
+        stream.count(picked.len());
         let schema = &stream.schema;
         let origin = Origin {
             task: *task,
             stream_idx,
             schema,
         };
-        let mut is_full = false;
-        for (n_left, target_idx) in (0..picked.len()).rev().zip(&*picked) {
+        let (mut is_full, mut n_left) = (false, picked.len());
+        for target_idx in picked {
+            n_left -= 1;
             let target = &mut targets[*target_idx];
             if let Some(reader) = target.callee() {
-                let anchors = parents.enter(rng);
-                let left = reader.call((stream_idx, schema, *task), row, anchors);
-                parents.leave(&left, lanes);
+                parents.call(reader, (stream_idx, schema, *task), row, rng, lanes);
                 continue;
             }
-            let anchors = parents.grow(rng);
-            target.draft.push(origin, &anchors, bytes, |batch| {
-                lay_row(batch, row, bytes, n_left == 0);
-            });
+            let lay = |batch: &mut Batch| lay_row(batch, row, bytes, n_left == 0);
+            parents.lay(&mut target.draft, origin, bytes, rng, lay);
             is_full |= target.is_full();
         }
         if is_full {
@@ -427,14 +435,58 @@ impl TaskOutput {
         bytes: usize,
         message: MessageId,
     ) {
-        let root: RootId = self.ledger.open(message, bytes, self.now);
+        let root = self.ledger.next_root();
         let mut trees = Anchors::One(Anchor { root, edge: 0 });
         self.route(stream_idx, direct, bytes, Tie::Trees(&mut trees));
-        let xor = trees
-            .as_slice()
-            .iter()
-            .fold(0, |xor, anchor| xor ^ anchor.edge);
-        self.ledger.plant(root, xor, &mut self.ended);
+        self.plant(message, bytes, &trees);
+    }
+
+    /// Opens the root whose tuples are tied to `trees`, the one that the ledger named.
+    #[inline]
+    fn plant(&mut self, message: MessageId, bytes: usize, trees: &Anchors) {
+        let ids = trees.as_slice().iter().map(|anchor| anchor.edge);
+        let first = First {
+            message,
+            bytes,
+            now: self.now,
+        };
+        let xor = ids.fold(0, |xor, id| xor ^ id);
+        self.ledger.plant(first, xor, &mut self.ended);
+    }
+
+    /// The shortest way, which most tuples in a chain take: all rows of the default stream go to one reader, and it
+    /// can be called. Returns false, with nothing done, where it isn't so or there is something else to it.
+    #[inline]
+    fn call_only(&mut self, to: &EmitTo<'_>) -> bool {
+        let (None, None, Some(stream_idx)) = (to.stream, to.task, self.default_stream) else {
+            return false;
+        };
+        let stream = &mut self.streams[stream_idx];
+        let reader = stream
+            .only_target()
+            .and_then(|only| self.targets[only].callee());
+        let Some(reader) = reader else {
+            return false;
+        };
+        let (schema, bytes) = (&stream.schema, row_bytes(&self.row));
+        if self.row.len() != schema.fields.len() || bytes > self.max_tuple_bytes {
+            return false;
+        }
+        let origin = (stream_idx, schema, self.task);
+        match to.anchoring {
+            Anchoring::Input => reader.call(origin, &mut self.row, &mut self.in_hand),
+            Anchoring::Unanchored => reader.call(origin, &mut self.row, &mut Anchors::None),
+            Anchoring::Root(message) => {
+                let root = self.ledger.next_root();
+                let mut trees = Anchors::One(Anchor { root, edge: 0 });
+                reader.call(origin, &mut self.row, &mut trees);
+                self.plant(message, bytes, &trees);
+            }
+            Anchoring::Tokens(_) => return false,
+        }
+        self.streams[stream_idx].count(1);
+        self.row.clear();
+        true
     }
 
     /// Borrows the readers that can be called, for a slice.
@@ -450,37 +502,37 @@ impl TaskOutput {
         targets.map(Target::give_back_neighbour).sum()
     }
 
-    /// Takes a tuple in hand that the task before is calling with.
+    /// Takes the trees of a call in hand, or after it gives them back: with what it has to contribute.
     #[inline]
-    pub(crate) fn enter_call(&mut self, anchors: Anchors) {
+    pub(crate) const fn exchange_hand(&mut self, trees: &mut Anchors) {
         self.is_deferred = false;
-        self.in_hand = anchors;
+        std::mem::swap(&mut self.in_hand, trees);
     }
 
-    /// Puts the tuple down that was called with; returns what is to be contributed for it.
-    #[inline]
-    pub(crate) fn leave_call(&mut self) -> Anchors {
-        std::mem::take(&mut self.in_hand)
-    }
-
-    /// Returns what is to be contributed for a call that has failed: ids that nothing will ever take out of the
-    /// trees again, lest the caller's contribution end them well before they hear of the failure.
-    pub(crate) fn spoil_in_hand(&mut self) -> Anchors {
-        let mut spoilt = self.in_hand.clone();
-        for anchor in spoilt.as_mut_slice() {
-            anchor.edge = draw(&mut self.rng);
+    /// Adds ids to the trees in hand that nothing will ever take out again, lest the contribution of the caller end
+    /// them well before they hear of the failure.
+    pub(crate) fn spoil_hand(&mut self) {
+        for anchor in self.in_hand.as_mut_slice() {
+            anchor.edge ^= draw(&mut self.rng);
         }
-        spoilt
     }
 }
 
 impl Output for TaskOutput {
+    #[inline]
     fn row(&mut self) -> &mut Vec<Value> {
-        self.row.clear();
+        // Left empty by the emit before, unless laying it out panicked.
+        if !self.row.is_empty() {
+            self.row.clear();
+        }
         &mut self.row
     }
 
+    #[inline]
     fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+        if self.call_only(&to) {
+            return Ok(());
+        }
         let sent = self.send_to(to);
         self.row.clear();
         sent
@@ -498,4 +550,8 @@ impl Output for TaskOutput {
         self.is_deferred = true;
         AckToken::new(anchors, self.tokens.clone())
     }
+}
+
+fn fail_word(failure: &Failure) -> Word {
+    Word::Fail(Box::new(failure.clone()))
 }

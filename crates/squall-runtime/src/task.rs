@@ -22,7 +22,7 @@ use std::time::Duration;
 use squall_core::engine::RootId;
 use squall_core::{ComponentError, Failure, FailureReason, Moment, Remedy, Settings, TaskInfo};
 
-use crate::ack::{Inbox, Outcome, Word};
+use crate::ack::{Ended, Inbox, Outcome, Word};
 use crate::bell::Bell;
 use crate::control::{Control, Phase};
 use crate::output::TaskOutput;
@@ -122,6 +122,8 @@ pub(crate) struct Base {
     pub(crate) jam: Option<(Moment, u64)>,
     /// The pending roots that the topology has been told of.
     pub(crate) n_pending: usize,
+    /// An empty list, with room for the next ends.
+    pub(crate) ended_room: Vec<Ended>,
 }
 
 impl Base {
@@ -186,9 +188,13 @@ impl Base {
         self.adjust_held(held_before);
     }
 
-    /// Counts the outcomes of own roots; returns them to be told.
-    fn take_ended(&mut self) -> Vec<crate::ack::Ended> {
-        let ended = std::mem::take(&mut self.output.ended);
+    /// Counts the outcomes of own roots; returns them to be told. [`Base::keep_room`] takes the list back.
+    fn take_ended(&mut self) -> Vec<Ended> {
+        if self.output.ended.is_empty() {
+            return Vec::new();
+        }
+        let room = std::mem::take(&mut self.ended_room);
+        let ended = std::mem::replace(&mut self.output.ended, room);
         let mut run: Option<(Moment, u64)> = None;
         let record = |run: Option<(Moment, u64)>| {
             if let Some((emitted, n)) = run {
@@ -212,6 +218,14 @@ impl Base {
         }
         record(run);
         ended
+    }
+
+    /// Keeps the memory of a list of ends for the next one.
+    fn keep_room(&mut self, mut ended: Vec<Ended>) {
+        if ended.capacity() > self.ended_room.capacity() {
+            ended.clear();
+            self.ended_room = ended;
+        }
     }
 
     /// Sends what there is to send. Returns when that is to be tried again.

@@ -112,6 +112,8 @@ impl Case {
         let n = self.n_tasks();
         let mut t = TopologyBuilder::new(self.name);
         t.settings().seed = Some(SEED);
+        // Soon all pending ones are done, as in a loop that runs sinks first: from then on fused bolts are called.
+        t.settings().max_spout_pending = 512;
         t.spout("source", "source", ())?.parallelism(n);
         match self.shape {
             Shape::PassThrough => {

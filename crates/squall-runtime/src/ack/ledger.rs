@@ -40,12 +40,12 @@ pub enum Outcome {
     /// Every tuple of the tree was acked.
     Acked,
     /// The tree failed.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// A token holds the tree for the first time; its end is still to come.
     Held,
 }
 
-/// The trees of one task. Memory: 72 bytes for each root that was ever pending at the same time.
+/// The trees of one task. Memory: 52 bytes for each root that was ever pending at the same time.
 #[derive(Debug)]
 pub struct Ledger {
     task: TaskId,
@@ -79,17 +79,45 @@ impl Load {
     }
 }
 
+/// What a message is emitted with.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    /// The owner's own id for it.
+    pub message: MessageId,
+    /// Of its first tuple.
+    pub bytes: usize,
+    /// When it is emitted.
+    pub now: Moment,
+}
+
+/// 48 bytes: there may be a million of them.
 #[derive(Debug)]
 struct Slot {
     generation: u64,
-    live: bool,
     xor: u64,
     message: MessageId,
     emitted: Moment,
-    /// When the tree was last known to wait in a queue; the time-out counts from here.
-    seen: Moment,
-    bytes: usize,
+    /// When the tree was last known to wait in a queue, from when it was emitted; the time-out counts from here.
+    seen_after_ms: u32,
+    /// No tuple is as large as this can't hold.
+    bytes: u32,
     n_holders: u32,
+    live: bool,
+}
+
+impl Slot {
+    const fn load(&self) -> usize {
+        self.bytes as usize
+    }
+
+    fn see(&mut self, now: Moment) {
+        let after_ms = now.since(self.emitted).as_millis();
+        self.seen_after_ms = u32::try_from(after_ms).unwrap_or(u32::MAX);
+    }
+
+    fn seen(&self) -> Moment {
+        self.emitted + Duration::from_millis(u64::from(self.seen_after_ms))
+    }
 }
 
 impl Ledger {
@@ -108,36 +136,57 @@ impl Ledger {
         }
     }
 
-    /// Opens a root with nothing alive in it yet; [`Ledger::plant`] follows once its tuples have ids.
-    pub fn open(&mut self, message: MessageId, bytes: usize, now: Moment) -> RootId {
-        let slot_idx = self.free.pop_front().unwrap_or_else(|| self.grow());
-        let slot = &mut self.slots[slot_idx as usize];
-        slot.live = true;
-        slot.xor = 0;
-        slot.message = message;
-        slot.emitted = now;
-        slot.seen = now;
-        slot.bytes = bytes;
-        slot.n_holders = 0;
-        self.pending.add(bytes);
-        #[cfg(debug_assertions)]
-        self.balance.open();
+    /// Names the root that the next [`Ledger::plant`] opens, so that its tuples can be tied to it before.
+    pub fn next_root(&mut self) -> RootId {
+        let slot_idx = match self.free.front() {
+            Some(slot_idx) => *slot_idx,
+            None => self.grow(),
+        };
         RootId {
             task: self.task,
             slot: slot_idx,
-            generation: slot.generation,
+            generation: self.slots[slot_idx as usize].generation,
         }
     }
 
-    /// Brings the first tuples of a root to life: `xor` of their edge ids. Zero, which means that
-    /// nobody subscribes, acks the root at once.
-    pub fn plant(&mut self, root: RootId, xor: u64, ended: &mut Vec<Ended>) {
-        if let Some(slot) = self.slots.get_mut(root.slot as usize) {
-            slot.xor = xor;
-            if xor == 0 {
-                self.end(root.slot, Outcome::Acked, ended);
-            }
+    /// Opens the root that [`Ledger::next_root`] named: `xor` of the edge ids of its tuples that live. Zero, which
+    /// means that nobody subscribes or that all is done already, acks the message at once.
+    pub fn plant(&mut self, first: First, xor: u64, ended: &mut Vec<Ended>) {
+        let First {
+            message,
+            bytes,
+            now,
+        } = first;
+        let Some(slot_idx) = self.free.front().copied() else {
+            return;
+        };
+        let slot = &mut self.slots[slot_idx as usize];
+        #[cfg(debug_assertions)]
+        self.balance.open();
+        if xor == 0 {
+            slot.generation = slot.generation.wrapping_add(1);
+            let (emitted, outcome) = (now, Outcome::Acked);
+            #[cfg(debug_assertions)]
+            self.balance.end(slot_idx, &outcome);
+            ended.push(Ended {
+                message,
+                emitted,
+                outcome,
+            });
+            return;
         }
+        self.free.pop_front();
+        *slot = Slot {
+            generation: slot.generation,
+            xor,
+            message,
+            emitted: now,
+            seen_after_ms: 0,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            n_holders: 0,
+            live: true,
+        };
+        self.pending.add(bytes);
     }
 
     /// Takes one contribution, in any order with any other; pushes what the owner is to be told.
@@ -168,10 +217,10 @@ impl Ledger {
                     self.end(slot_idx, Outcome::Acked, ended);
                 }
             }
-            Word::Waiting => slot.seen = now,
+            Word::Waiting => slot.see(now),
             Word::Hold => self.hold(slot_idx, ended),
             Word::Release => self.release(slot_idx, now),
-            Word::Fail(failure) => self.end(slot_idx, Outcome::Failed(*failure), ended),
+            Word::Fail(failure) => self.end(slot_idx, Outcome::Failed(failure), ended),
         }
     }
 
@@ -179,10 +228,10 @@ impl Ledger {
     pub fn sweep(&mut self, now: Moment, timeout: Duration, ended: &mut Vec<Ended>) {
         for slot_idx in 0..self.slots.len() {
             let slot = &self.slots[slot_idx];
-            if slot.live && slot.n_holders == 0 && now.since(slot.seen) > timeout {
+            if slot.live && slot.n_holders == 0 && now.since(slot.seen()) > timeout {
                 let text = format!("the tuple tree outlived the message timeout of {timeout:?}");
                 let failure = Failure::new(FailureReason::TimedOut, None, &text);
-                self.end(as_slot(slot_idx), Outcome::Failed(failure), ended);
+                self.end(as_slot(slot_idx), Outcome::Failed(Box::new(failure)), ended);
             }
         }
     }
@@ -192,7 +241,11 @@ impl Ledger {
         for slot_idx in 0..self.slots.len() {
             let slot = &self.slots[slot_idx];
             if slot.live && (pending || slot.n_holders > 0) {
-                self.end(as_slot(slot_idx), Outcome::Failed(failure.clone()), ended);
+                self.end(
+                    as_slot(slot_idx),
+                    Outcome::Failed(Box::new(failure.clone())),
+                    ended,
+                );
             }
         }
     }
@@ -208,7 +261,11 @@ impl Ledger {
         for slot_idx in 0..self.slots.len() {
             let slot = &self.slots[slot_idx];
             if slot.live && now.since(slot.emitted) >= age {
-                self.end(as_slot(slot_idx), Outcome::Failed(failure.clone()), ended);
+                self.end(
+                    as_slot(slot_idx),
+                    Outcome::Failed(Box::new(failure.clone())),
+                    ended,
+                );
             }
         }
     }
@@ -240,26 +297,29 @@ impl Ledger {
         self.pending.n_roots == 0 && self.held.n_roots == 0
     }
 
+    /// Makes room for another root, which is free then.
     fn grow(&mut self) -> u32 {
         self.slots.push(Slot {
             generation: self.first_generation,
-            live: false,
             xor: 0,
             message: MessageId(0),
             emitted: Moment::ZERO,
-            seen: Moment::ZERO,
+            seen_after_ms: 0,
             bytes: 0,
             n_holders: 0,
+            live: false,
         });
-        as_slot(self.slots.len() - 1)
+        let slot_idx = as_slot(self.slots.len() - 1);
+        self.free.push_back(slot_idx);
+        slot_idx
     }
 
     fn hold(&mut self, slot_idx: u32, ended: &mut Vec<Ended>) {
         let slot = &mut self.slots[slot_idx as usize];
         slot.n_holders += 1;
         if slot.n_holders == 1 {
-            self.pending.remove(slot.bytes);
-            self.held.add(slot.bytes);
+            self.pending.remove(slot.load());
+            self.held.add(slot.load());
             ended.push(Ended {
                 message: slot.message,
                 emitted: slot.emitted,
@@ -271,9 +331,9 @@ impl Ledger {
     fn release(&mut self, slot_idx: u32, now: Moment) {
         let slot = &mut self.slots[slot_idx as usize];
         if slot.n_holders == 1 {
-            self.held.remove(slot.bytes);
-            self.pending.add(slot.bytes);
-            slot.seen = now;
+            self.held.remove(slot.load());
+            self.pending.add(slot.load());
+            slot.see(now);
         }
         slot.n_holders = slot.n_holders.saturating_sub(1);
     }
@@ -281,9 +341,9 @@ impl Ledger {
     fn end(&mut self, slot_idx: u32, outcome: Outcome, ended: &mut Vec<Ended>) {
         let slot = &mut self.slots[slot_idx as usize];
         if slot.n_holders > 0 {
-            self.held.remove(slot.bytes);
+            self.held.remove(slot.load());
         } else {
-            self.pending.remove(slot.bytes);
+            self.pending.remove(slot.load());
         }
         slot.live = false;
         slot.generation = slot.generation.wrapping_add(1);
@@ -330,8 +390,13 @@ mod tests {
     }
 
     fn planted(ledger: &mut Ledger, xor: u64) -> RootId {
-        let root = ledger.open(MessageId(1), 10, NOW);
-        ledger.plant(root, xor, &mut Vec::new());
+        let root = ledger.next_root();
+        let first = First {
+            message: MessageId(1),
+            bytes: 10,
+            now: NOW,
+        };
+        ledger.plant(first, xor, &mut Vec::new());
         root
     }
 

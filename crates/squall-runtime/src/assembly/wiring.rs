@@ -150,7 +150,7 @@ impl Wiring {
         }
         let mut streams: Vec<StreamOut> = schemas
             .iter()
-            .map(|schema| StreamOut::new(schema.clone(), Vec::new()))
+            .map(|schema| StreamOut::new(schema.clone()))
             .collect();
         for reader in &layout.components {
             for input in reader
@@ -189,7 +189,7 @@ impl Wiring {
                 // A fused task has one target; its router names no other.
                 let target = |task| (task, target_of.get(&task).copied().unwrap_or(usize::MAX));
                 let readers = reader.task_ids().map(target).collect();
-                stream.subscriptions.push(Subscription { router, readers });
+                stream.subscribe(Subscription::new(router, readers));
             }
         }
         Ok((streams, targets))

@@ -125,6 +125,19 @@ impl Router {
         }
     }
 
+    /// Returns the index of the one task that gets every row, where there is such a one.
+    pub const fn fixed(&self) -> Option<usize> {
+        match self.rule {
+            Rule::Fixed(task_idx) => Some(task_idx),
+            _ => None,
+        }
+    }
+
+    /// Tells whether each row goes to one task, which the row alone decides, or the turn.
+    pub const fn picks_one(&self) -> bool {
+        !matches!(self.rule, Rule::All | Rule::Direct)
+    }
+
     /// Tells whether the emit has to name the task.
     pub const fn is_direct(&self) -> bool {
         matches!(self.rule, Rule::Direct)

@@ -1,9 +1,13 @@
 //! What a row's trees learn of it: the id of a tuple that waits, or what was left of one that was called with.
 
-use squall_core::AckToken;
-use squall_core::engine::{Anchor, Anchors};
+use std::sync::Arc;
+
+use squall_core::engine::{Anchor, Anchors, Batch};
+use squall_core::{AckToken, Schema, TaskId, Value};
 
 use crate::ack::{Lanes, Word};
+use crate::draft::{Draft, Origin};
+use crate::task::Neighbour;
 
 /// Where the ids of a row's tuples go.
 pub(super) enum Parents<'a> {
@@ -14,9 +18,29 @@ pub(super) enum Parents<'a> {
 }
 
 impl Parents<'_> {
-    /// Brings a tuple to life that will wait in an edge.
+    /// Brings a tuple to life that will wait in an edge: adds its row to a delivery.
     #[inline]
-    pub(super) fn grow(&mut self, rng: &mut fastrand::Rng) -> Anchors {
+    pub(super) fn lay(
+        &mut self,
+        draft: &mut Draft,
+        origin: Origin<'_>,
+        bytes: usize,
+        rng: &mut fastrand::Rng,
+        lay: impl FnOnce(&mut Batch),
+    ) {
+        match self {
+            Self::Trees(Anchors::None) => draft.push_untracked(origin, bytes, lay),
+            Self::Trees(Anchors::One(parent)) => {
+                let (root, edge) = (parent.root, draw(rng));
+                parent.edge ^= edge;
+                draft.push_anchored(origin, Anchor { root, edge }, bytes, lay);
+            }
+            _ => draft.push(origin, &self.grow(rng), bytes, lay),
+        }
+    }
+
+    /// Draws an id for a tuple in each of its trees.
+    fn grow(&mut self, rng: &mut fastrand::Rng) -> Anchors {
         match self {
             Self::Trees(trees) => trees.grow(&mut || draw(rng)),
             Self::Tokens(tokens) => {
@@ -26,30 +50,24 @@ impl Parents<'_> {
         }
     }
 
-    /// Begins a call. In one tree, which the caller contributes to after it, the tuple needs no id.
+    /// Calls a reader with the row. In the caller's trees the tuple needs no id: what the call has to contribute is
+    /// said with what the caller has. Under tokens it has one, as a token may end at any time.
     #[inline]
-    pub(super) fn enter(&mut self, rng: &mut fastrand::Rng) -> Anchors {
-        match self {
-            Self::Trees(Anchors::None) => Anchors::None,
-            Self::Trees(Anchors::One(Anchor { root, .. })) => Anchors::One(Anchor {
-                root: *root,
-                edge: 0,
-            }),
-            _ => self.grow(rng),
+    pub(super) fn call(
+        &mut self,
+        reader: &mut Neighbour,
+        origin: (usize, &Arc<Schema>, TaskId),
+        row: &mut Vec<Value>,
+        rng: &mut fastrand::Rng,
+        lanes: &mut Lanes,
+    ) {
+        if let Self::Trees(trees) = self {
+            return reader.call(origin, row, trees);
         }
-    }
-
-    /// Ends a call: takes what was left to the trees.
-    #[inline]
-    pub(super) fn leave(&mut self, left: &Anchors, lanes: &mut Lanes) {
-        match (self, left) {
-            (_, Anchors::None) => {}
-            (Self::Trees(Anchors::One(parent)), Anchors::One(left)) => parent.edge ^= left.edge,
-            _ => {
-                for anchor in left.as_slice() {
-                    lanes.push(anchor.root, Word::Xor(anchor.edge));
-                }
-            }
+        let mut trees = self.grow(rng);
+        reader.call(origin, row, &mut trees);
+        for anchor in trees.as_slice() {
+            lanes.push(anchor.root, Word::Xor(anchor.edge));
         }
     }
 }

@@ -228,6 +228,7 @@ impl BoltTask {
         self.base.stats.acked.add(n_acked);
         if let Err(error) = executed {
             self.reject(&error);
+            self.base.output.put_down();
         }
         n_done
     }
@@ -245,16 +246,18 @@ impl BoltTask {
 
     /// Hands the ends of own roots to the instance.
     fn tell_verdicts(&mut self) {
-        for end in self.base.take_ended() {
+        let mut ended = self.base.take_ended();
+        for end in ended.drain(..) {
             let verdict = match end.outcome {
                 Outcome::Acked => Verdict::Acked,
-                Outcome::Failed(failure) => Verdict::Failed(failure),
+                Outcome::Failed(failure) => Verdict::Failed(*failure),
                 Outcome::Held => continue,
             };
             self.call("verdict", |bolt, out| {
                 bolt.verdict(end.message, verdict, out)
             });
         }
+        self.base.keep_room(ended);
     }
 
     /// Calls `wake` and `tick` when they are due.

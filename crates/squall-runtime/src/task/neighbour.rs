@@ -51,30 +51,37 @@ impl Neighbour {
             .is_some_and(|bolt| bolt.can_be_called())
     }
 
-    /// Has the reader execute a row that belongs to the trees of `anchors`. Returns what is to be contributed
-    /// to them for it; the row is as it was.
+    /// Has the reader execute a row that belongs to `trees`, and adds to these what is to be contributed for it. The
+    /// row is as it was.
     #[inline]
     pub(crate) fn call(
         &mut self,
         (stream_idx, schema, source): (usize, &Arc<Schema>, TaskId),
         row: &mut Vec<Value>,
-        anchors: Anchors,
-    ) -> Anchors {
+        trees: &mut Anchors,
+    ) {
+        let tuple_idx = match self.tuples.first() {
+            Some((known, _)) if *known == stream_idx => 0,
+            _ => self.tuple_of(stream_idx, schema, source),
+        };
+        if let (Some(bolt), Some((_, tuple))) = (&mut self.borrowed, self.tuples.get_mut(tuple_idx))
+        {
+            tuple.exchange(row);
+            bolt.execute_directly(tuple, trees);
+            tuple.exchange(row);
+        }
+    }
+
+    /// Returns the index of the stream's tuple, which is made if it is the first one.
+    #[cold]
+    fn tuple_of(&mut self, stream_idx: usize, schema: &Arc<Schema>, source: TaskId) -> usize {
         let known = self.tuples.iter().position(|(idx, _)| *idx == stream_idx);
-        let tuple_idx = known.unwrap_or_else(|| {
-            let blank = vec![Value::default(); row.len()];
+        known.unwrap_or_else(|| {
+            let blank = vec![Value::default(); schema.fields.len()];
             let tuple = Tuple::own(schema.clone(), source, blank);
             self.tuples.push((stream_idx, tuple));
             self.tuples.len() - 1
-        });
-        let (Some(bolt), Some((_, tuple))) = (&mut self.borrowed, self.tuples.get_mut(tuple_idx))
-        else {
-            return anchors;
-        };
-        tuple.exchange(row);
-        let left = bolt.execute_directly(tuple, anchors);
-        tuple.exchange(row);
-        left
+        })
     }
 
     /// Gives the reader back, and has its seat see to what it has to send. Returns how long it was called for,

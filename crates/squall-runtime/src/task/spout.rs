@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::slice::Slice;
 use super::unacked::Unacked;
 use super::{Base, Maker, Next};
-use crate::ack::{Ended, Outcome};
+use crate::ack::Outcome;
 use crate::control::Phase;
 
 /// How long a spout whose `next_tuple` failed is left alone.
@@ -138,35 +138,41 @@ impl SpoutTask {
 
     /// Tells the instance the ends of its messages. Any of them may give it something to do.
     fn tell_verdicts(&mut self) {
-        for end in self.base.take_ended() {
-            if let Err(error) = self.tell(&end) {
-                self.base.note_error("verdict", &error.to_string());
-                self.restart(&error);
-                return;
-            }
-            if end.outcome != Outcome::Held {
-                self.rest = Rest::No;
-            }
+        let ended = self.base.take_ended();
+        if ended.is_empty() {
+            return;
         }
-    }
-
-    fn tell(&mut self, end: &Ended) -> squall_core::Result<()> {
-        let Some(instance) = &mut self.instance else {
-            return Ok(());
-        };
-        match end.outcome {
-            Outcome::Acked => {
-                self.base.stats.acked.add(1);
-                self.unacked.ack(end.message, &self.base.stats);
-            }
-            Outcome::Failed(_) => self.unacked.fail(end.message, &self.base.stats),
-            Outcome::Held => {}
+        let (mut n_acked, stats, unacked) = (0, &self.base.stats, &mut self.unacked);
+        // One guard for all of them: after a panic nobody is left to be told the others.
+        let told = self.instance.as_mut().map(|instance| {
+            let (component, rest) = (&mut instance.component, &mut self.rest);
+            guard_silent(|| {
+                for end in &ended {
+                    match &end.outcome {
+                        Outcome::Acked => {
+                            n_acked += 1;
+                            unacked.ack(end.message, stats);
+                            component.ack(end.message);
+                        }
+                        Outcome::Failed(failure) => {
+                            unacked.fail(end.message, stats);
+                            component.fail(end.message, failure);
+                        }
+                        Outcome::Held => {
+                            component.held(end.message);
+                            continue;
+                        }
+                    }
+                    *rest = Rest::No;
+                }
+            })
+        });
+        self.base.stats.acked.add(n_acked);
+        self.base.keep_room(ended);
+        if let Some(Err(error)) = told {
+            self.base.note_error("verdict", &error.to_string());
+            self.restart(&error);
         }
-        guard_silent(|| match &end.outcome {
-            Outcome::Acked => instance.component.ack(end.message),
-            Outcome::Failed(failure) => instance.component.fail(end.message, failure),
-            Outcome::Held => instance.component.held(end.message),
-        })
     }
 
     /// Tells the instance of activation and deactivation.

@@ -62,7 +62,7 @@ impl Ledger {
                 0 => &mut pending,
                 _ => &mut held,
             };
-            load.add(slot.bytes);
+            load.add(slot.load());
         }
         let n_live = pending.n_roots + held.n_roots;
         books.n_opened == books.n_acked + books.n_failed + books.n_forgotten + n_live as u64
@@ -96,13 +96,22 @@ mod tests {
     use squall_core::engine::RootId;
     use squall_core::{Failure, FailureReason, MessageId, Moment, TaskId};
 
+    use super::super::First;
     use super::*;
+
+    const fn first(n: u64) -> First {
+        First {
+            message: MessageId(n),
+            bytes: 1,
+            now: Moment::ZERO,
+        }
+    }
 
     fn ledger_with(n_roots: u64) -> (Ledger, Vec<RootId>) {
         let mut ledger = Ledger::new(TaskId(0), 1);
         let open = |n| {
-            let root = ledger.open(MessageId(n), 1, Moment::ZERO);
-            ledger.plant(root, 1, &mut Vec::new());
+            let root = ledger.next_root();
+            ledger.plant(first(n), 1, &mut Vec::new());
             root
         };
         let roots = (0..n_roots).map(open).collect();
@@ -145,7 +154,8 @@ mod tests {
         let (mut ledger, roots) = ledger_with(2);
         say(&mut ledger, roots[0], Word::Xor(1));
         // The slot may have its next root by then.
-        ledger.open(MessageId(2), 1, Moment::ZERO);
+        ledger.next_root();
+        ledger.plant(first(2), 1, &mut Vec::new());
         say(&mut ledger, roots[0], Word::Xor(2));
     }
 

@@ -73,43 +73,40 @@ impl BoltTask {
         self.base.borrow_neighbours();
     }
 
-    /// Executes one tuple that belongs to the trees of `anchors`. Returns what is to be contributed to them: the
-    /// tuple's own id, and those of what it grew that lives on.
+    /// Executes one tuple that belongs to `trees`, and adds to these what is to be contributed for it: the ids of
+    /// what it grew that lives on.
     #[inline]
-    pub(in crate::task) fn execute_directly(&mut self, tuple: &Tuple, anchors: Anchors) -> Anchors {
+    pub(in crate::task) fn execute_directly(&mut self, tuple: &Tuple, trees: &mut Anchors) {
         self.calls.n += 1;
         if self.calls.n > 1 {
-            return self.execute_call(tuple, anchors);
+            self.execute_call(tuple, trees);
+        } else {
+            let clock = self.maker.services.clock.clone();
+            let began = clock.now();
+            self.execute_call(tuple, trees);
+            self.calls.first_took = clock.now().since(began);
         }
-        let clock = self.maker.services.clock.clone();
-        let began = clock.now();
-        let left = self.execute_call(tuple, anchors);
-        self.calls.first_took = clock.now().since(began);
-        left
     }
 
     #[inline]
-    fn execute_call(&mut self, tuple: &Tuple, anchors: Anchors) -> Anchors {
+    fn execute_call(&mut self, tuple: &Tuple, trees: &mut Anchors) {
         let Some(instance) = &mut self.instance else {
-            return anchors;
+            return;
         };
         let output = &mut self.base.output;
-        output.enter_call(anchors);
+        output.exchange_hand(trees);
         if mutation::is_on(Mutation::AckBeforeExecute) {
             output.ack_in_hand();
         }
         let component = &mut instance.component;
         match guard(|| component.execute(tuple, &mut Emitter::new(output))) {
-            Ok(()) => {
-                self.calls.n_acked += u64::from(!output.is_deferred());
-                output.leave_call()
-            }
+            Ok(()) => self.calls.n_acked += u64::from(!output.is_deferred()),
             Err(error) => {
-                let spoilt = output.spoil_in_hand();
+                output.spoil_hand();
                 self.reject(&error);
-                spoilt
             }
         }
+        self.base.output.exchange_hand(trees);
     }
 
     /// Ends a slice of calls. Returns how long they took all together, by estimate.
