@@ -56,6 +56,12 @@ impl Assembly {
         let part = options.part.as_ref();
         let is_here = |task: TaskId| part.is_none_or(|part| part.is_here(task));
         let placement = assign_loops(&layout, options.n_loops, is_here);
+        // Who is not to be fused calls nobody.
+        let calling_on: Vec<Option<usize>> = placement
+            .loop_of
+            .iter()
+            .map(|at| at.filter(|_| options.fuse))
+            .collect();
         let beds: Vec<Arc<Bed>> = (0..placement.n_loops).map(|_| Arc::default()).collect();
         let task_ids = || layout.components.iter().flat_map(ComponentLayout::task_ids);
         let bells: Vec<Arc<Bell>> = task_ids()
@@ -76,7 +82,7 @@ impl Assembly {
         let settings = Arc::new(spec.settings.clone());
         let builder = Builder {
             topology: spec.name.clone(),
-            wiring: Wiring::new(&layout, &settings, &bells, part),
+            wiring: Wiring::new(&layout, &settings, &bells, part, &calling_on),
             inboxes: bells.iter().map(|bell| Inbox::new(bell.clone())).collect(),
             control: Arc::new(Control::new(
                 own_bells.map(|(_, bell)| bell.clone()).collect(),
@@ -101,7 +107,6 @@ impl Assembly {
             layout: &layout,
             bells: &bells,
             cells: bells.iter().map(|_| Arc::new(TaskCell::new())).collect(),
-            loop_of: &placement.loop_of,
             part,
             call_after: options.call_after,
         };
@@ -148,8 +153,6 @@ struct Builder<'a> {
     bells: &'a [Arc<Bell>],
     /// Where each task stands, by id.
     cells: Vec<Arc<TaskCell>>,
-    /// The loop of each task that has one, by id.
-    loop_of: &'a [Option<usize>],
     wiring: Wiring,
     inboxes: Arc<[Inbox]>,
     control: Arc<Control>,
@@ -313,7 +316,7 @@ impl Builder<'_> {
             schemas,
             &self.registry,
             self.part,
-            |reader| self.neighbour_of(task, reader),
+            |reader| self.neighbour(reader),
         )?;
         let desk = TokenDesk::new(component.id.clone(), self.inboxes.clone(), stats.clone());
         Ok(TaskOutput::new(OutputParts {
@@ -328,12 +331,10 @@ impl Builder<'_> {
         }))
     }
 
-    /// Returns how `task` calls `reader`, if they share a loop.
-    fn neighbour_of(&self, task: TaskId, reader: TaskId) -> Option<Neighbour> {
-        let shared = self.loop_of[task.idx()].is_some()
-            && self.loop_of[task.idx()] == self.loop_of[reader.idx()];
+    /// Returns how `reader` is called by a task on the same loop.
+    fn neighbour(&self, reader: TaskId) -> Neighbour {
         let (cell, bell) = (&self.cells[reader.idx()], &self.bells[reader.idx()]);
-        shared.then(|| Neighbour::new(cell.clone(), bell.clone()))
+        Neighbour::new(cell.clone(), bell.clone())
     }
 
     fn info_of(&self, component: &ComponentLayout, task: TaskId, task_idx: usize) -> TaskInfo {

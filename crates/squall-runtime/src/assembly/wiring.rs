@@ -1,4 +1,6 @@
-//! The edges between tasks: one for each pair of a component and a task that reads it.
+//! The edges between tasks: one for each pair of a component and a task that reads it, and one more where a task of
+//! that component shares the reader's loop: what it emits for the reader is its own business, and mostly never
+//! comes into an edge at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,9 +22,11 @@ const MAX_EDGE_BATCHES: usize = 65_536;
 
 /// All edges of a topology.
 pub(crate) struct Wiring {
-    /// By emitting component and reading task.
-    edges: BTreeMap<(usize, TaskId), Wire>,
+    edges: BTreeMap<Key, Wire>,
 }
+
+/// Emitting component, reading task, and the one sender of an edge between neighbours on one loop.
+type Key = (usize, TaskId, Option<TaskId>);
 
 struct Wire {
     edge: Arc<Edge>,
@@ -31,17 +35,16 @@ struct Wire {
     outside: Option<Arc<Bell>>,
     /// A sender is elsewhere.
     has_far_sender: bool,
-    /// Only the emitter's task with the reader's own index sends on it.
-    fused: bool,
 }
 
 impl Wiring {
-    /// Makes the edges that have an end here.
+    /// Makes the edges that have an end here. `loop_of` has the loop of each task that is to call its neighbours.
     pub(crate) fn new(
         layout: &Layout,
         settings: &Settings,
         bells: &[Arc<Bell>],
         part: Option<&Part>,
+        loop_of: &[Option<usize>],
     ) -> Self {
         let is_here = |task: TaskId| part.is_none_or(|part| part.is_here(task));
         let n_batches = (settings.edge_batches as usize).clamp(1, MAX_EDGE_BATCHES);
@@ -54,29 +57,35 @@ impl Wiring {
                 let feedback = inputs.any(|input| input.feedback);
                 for (reader_idx, task) in reader.task_ids().enumerate() {
                     let all = layout.components[emitter].task_ids().enumerate();
-                    let senders: BTreeSet<TaskId> = all
+                    let mut senders: BTreeSet<TaskId> = all
                         .filter(|(idx, _)| !fused || *idx == reader_idx)
                         .map(|(_, sender)| sender)
                         .collect();
-                    let has_far_sender = senders.iter().any(|sender| !is_here(*sender));
-                    let has_near_sender = senders.iter().any(|sender| is_here(*sender));
-                    if !is_here(task) && !has_near_sender {
-                        continue;
+                    let near = match feedback {
+                        false => near_sender(&senders, task, loop_of),
+                        true => None,
+                    };
+                    let mut wire = |senders: BTreeSet<TaskId>, near: Option<TaskId>| {
+                        let has_far_sender = senders.iter().any(|sender| !is_here(*sender));
+                        let has_near_sender = senders.iter().any(|sender| is_here(*sender));
+                        if senders.is_empty() || (!is_here(task) && !has_near_sender) {
+                            return;
+                        }
+                        let outside = (!is_here(task)).then(Bell::outside);
+                        let bell = outside.as_ref().unwrap_or(&bells[task.idx()]).clone();
+                        let bytes = settings.edge_bytes.as_usize();
+                        edges.entry((emitter, task, near)).or_insert_with(|| Wire {
+                            edge: Arc::new(Edge::new(n_batches, bytes, feedback, bell)),
+                            senders,
+                            outside,
+                            has_far_sender,
+                        });
+                    };
+                    if let Some(sender) = near {
+                        senders.remove(&sender);
+                        wire(BTreeSet::from([sender]), near);
                     }
-                    let outside = (!is_here(task)).then(Bell::outside);
-                    let bell = outside.as_ref().unwrap_or(&bells[task.idx()]).clone();
-                    edges.entry((emitter, task)).or_insert_with(|| Wire {
-                        edge: Arc::new(Edge::new(
-                            n_batches,
-                            settings.edge_bytes.as_usize(),
-                            feedback,
-                            bell,
-                        )),
-                        senders,
-                        outside,
-                        has_far_sender,
-                        fused,
-                    });
+                    wire(senders, None);
                 }
             }
         }
@@ -90,7 +99,7 @@ impl Wiring {
 
     /// Returns the ends that lead to readers elsewhere.
     pub(crate) fn outlets(&self) -> Vec<(EdgeId, Arc<dyn Outlet>)> {
-        let outlet = |(key, wire): (&(usize, TaskId), &Wire)| {
+        let outlet = |(key, wire): (&Key, &Wire)| {
             let outlet = EdgeOutlet::new(wire.edge.clone(), wire.outside.clone()?);
             Some((edge_id(*key), Arc::new(outlet) as Arc<dyn Outlet>))
         };
@@ -112,7 +121,10 @@ impl Wiring {
 
     /// Returns what a task reads.
     pub(crate) fn inputs_of(&self, task: TaskId) -> Vec<Input> {
-        let edges = self.edges.iter().filter(|((_, reader), _)| *reader == task);
+        let edges = self
+            .edges
+            .iter()
+            .filter(|((_, reader, _), _)| *reader == task);
         edges
             .map(|(_, wire)| Input {
                 edge: wire.edge.clone(),
@@ -121,8 +133,8 @@ impl Wiring {
             .collect()
     }
 
-    /// Returns the streams of one task, an index into those of its component, and where they lead. `neighbour` has
-    /// the readers that it can call.
+    /// Returns the streams of one task, an index into those of its component, and where they lead. `neighbour`
+    /// makes the readers callable that share its loop.
     pub(crate) fn outputs_of(
         &self,
         layout: &Layout,
@@ -130,21 +142,17 @@ impl Wiring {
         schemas: &[Arc<Schema>],
         registry: &Registry,
         part: Option<&Part>,
-        neighbour: impl Fn(TaskId) -> Option<Neighbour>,
+        neighbour: impl Fn(TaskId) -> Neighbour,
     ) -> Result<(Vec<StreamOut>, Vec<Target>), StartError> {
         let emitter = &layout.components[emitter_idx];
         let mut targets = Vec::new();
         let mut target_of = BTreeMap::new();
-        for ((_, reader), wire) in self
-            .edges
-            .iter()
-            .filter(|((from, _), _)| *from == emitter_idx)
-        {
-            if !wire.fused || index_of(layout, *reader) == Some(task_idx) {
-                target_of.insert(*reader, targets.len());
+        let task = emitter.task_ids().nth(task_idx);
+        for ((from, reader, near), wire) in &self.edges {
+            if *from == emitter_idx && task.is_some_and(|task| wire.senders.contains(&task)) {
                 // Only where no other sender's tuples could come between.
-                let can_call = wire.fused && !wire.edge.feedback;
-                let neighbour = can_call.then(|| neighbour(*reader)).flatten();
+                let neighbour = near.map(|_| neighbour(*reader));
+                target_of.insert(*reader, targets.len());
                 targets.push(Target::new(wire.edge.clone(), neighbour));
             }
         }
@@ -196,7 +204,7 @@ impl Wiring {
     }
 }
 
-fn edge_id((emitter, reader): (usize, TaskId)) -> EdgeId {
+fn edge_id((emitter, reader, _): Key) -> EdgeId {
     EdgeId {
         emitter: ComponentIdx(u32::try_from(emitter).unwrap_or(u32::MAX)),
         reader,
@@ -217,12 +225,18 @@ pub(crate) fn schemas_read_by(layout: &Layout, reader: &ComponentLayout) -> Vec<
     reader.inputs.iter().filter_map(schema).collect()
 }
 
-fn index_of(layout: &Layout, task: TaskId) -> Option<usize> {
-    let component = layout
-        .components
+/// Returns the one of `senders` that shares the reader's loop; `None` also where several do: an edge for each of them
+/// would be too many to look into.
+fn near_sender(
+    senders: &BTreeSet<TaskId>,
+    reader: TaskId,
+    loop_of: &[Option<usize>],
+) -> Option<TaskId> {
+    let own = loop_of[reader.idx()]?;
+    let mut near = senders
         .iter()
-        .find(|component| component.tasks.contains(&task.0))?;
-    Some((task.0 - component.tasks.start) as usize)
+        .filter(|sender| loop_of[sender.idx()] == Some(own));
+    near.next().copied().filter(|_| near.next().is_none())
 }
 
 fn no_stream(

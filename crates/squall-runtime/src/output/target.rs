@@ -42,14 +42,13 @@ impl Target {
         }
     }
 
-    /// Borrows the reader where that can be called, and nothing waits for it: order would be lost.
+    /// Borrows the reader where that can be called and nothing waits for it.
     pub(crate) fn borrow_neighbour(&mut self, now: Moment) {
         if let Some(neighbour) = &mut self.neighbour
             && self.draft.is_empty()
             && self.backlog.is_empty()
-            && self.edge.is_empty()
         {
-            neighbour.borrow(now);
+            neighbour.borrow(&self.edge, now);
         }
     }
 

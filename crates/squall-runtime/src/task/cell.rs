@@ -4,12 +4,13 @@
 //! borrows it for a slice of its own and calls it for each tuple.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use squall_core::Moment;
 
 use super::{BoltTask, Task};
+use crate::edge::Edge;
 
 /// No moment: nobody is at it.
 const NEVER: u64 = u64::MAX;
@@ -50,11 +51,11 @@ impl TaskCell {
         Some(ran)
     }
 
-    /// Lends the task, if it is a bolt's that can be called and nobody else has it.
-    pub(super) fn lend(&self, now: Moment) -> Option<Box<BoltTask>> {
+    /// Lends the task, if it is a bolt's that can be called instead of sent to over `edge`, and nobody else has it.
+    pub(super) fn lend(&self, edge: &Arc<Edge>, now: Moment) -> Option<Box<BoltTask>> {
         let mut place = self.task.try_lock().ok()?;
         match place.take() {
-            Some(Task::Bolt(bolt)) if bolt.can_begin_calls() => {
+            Some(Task::Bolt(bolt)) if bolt.can_begin_calls(edge) => {
                 self.is_lent.store(true, Ordering::SeqCst);
                 self.entered.store(now.as_nanos(), Ordering::Relaxed);
                 Some(bolt)

@@ -28,6 +28,8 @@ pub(crate) struct Inputs {
 
 /// A delivery that is being executed.
 struct At {
+    /// The edge that it came by.
+    input_idx: usize,
     delivery: Arc<Delivery>,
     cursor: Cursor,
     /// The tuple that was read last,
@@ -71,6 +73,15 @@ impl Inputs {
             Some(at) => Arrival::Delivery(&at.delivery),
             None => Arrival::Nothing,
         }
+    }
+
+    /// Tells whether the delivery that is begun came by this edge.
+    pub(crate) fn is_at_delivery_of(&self, edge: &Arc<Edge>) -> bool {
+        let input = self
+            .at
+            .as_ref()
+            .and_then(|at| self.inputs.get(at.input_idx));
+        input.is_some_and(|input| Arc::ptr_eq(&input.edge, edge))
     }
 
     /// Tells whether a delivery is begun.
@@ -153,6 +164,7 @@ impl Inputs {
                     Item::Rows(delivery) => {
                         let tuple = Tuple::new(delivery.batches.first()?.clone(), 0);
                         return Some(At {
+                            input_idx,
                             cursor: Cursor::new(&delivery),
                             delivery: Arc::new(delivery),
                             tuple,

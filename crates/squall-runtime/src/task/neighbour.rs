@@ -12,8 +12,9 @@ use squall_core::{Moment, Schema, TaskId, Tuple, Value};
 
 use super::{BoltTask, TaskCell};
 use crate::bell::Bell;
+use crate::edge::Edge;
 
-/// A reader on the same loop that only this task's edge leads to.
+/// A reader on the same loop, and an edge to it that is this task's alone.
 pub(crate) struct Neighbour {
     cell: Arc<TaskCell>,
     bell: Arc<Bell>,
@@ -33,10 +34,11 @@ impl Neighbour {
         }
     }
 
-    /// Borrows the reader and those behind it, unless it is at work or has left the loop.
-    pub(crate) fn borrow(&mut self, now: Moment) {
+    /// Borrows the reader and those behind it, unless it is at work, has left the loop or has something left that came
+    /// over `edge`: order would be lost.
+    pub(crate) fn borrow(&mut self, edge: &Arc<Edge>, now: Moment) {
         if self.borrowed.is_none() && !self.bell.has_moved_out() {
-            self.borrowed = self.cell.lend(now);
+            self.borrowed = self.cell.lend(edge, now);
             if let Some(bolt) = &mut self.borrowed {
                 bolt.begin_calls(now);
             }

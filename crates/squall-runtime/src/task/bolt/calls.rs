@@ -1,11 +1,13 @@
 //! Calls by the task before in the chain, see [`crate::task::Neighbour`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use squall_core::engine::Anchors;
 use squall_core::{Emitter, Moment, Tuple};
 
 use super::{BoltTask, Ending, Unflushed};
+use crate::edge::Edge;
 use crate::mutation::{self, Mutation};
 use crate::task::guard::guard;
 
@@ -51,12 +53,13 @@ impl Calls {
 }
 
 impl BoltTask {
-    /// Tells whether calls can begin: nothing that came before them is half done.
-    pub(in crate::task) fn can_begin_calls(&self) -> bool {
+    /// Tells whether calls can begin instead of tuples over `edge`: none of those is left.
+    pub(in crate::task) fn can_begin_calls(&self, edge: &Arc<Edge>) -> bool {
         self.calls.n_trials >= self.calls.after
             && self.can_be_called()
             && !self.said_end
-            && !self.inputs.is_at_delivery()
+            && edge.is_empty()
+            && !self.inputs.is_at_delivery_of(edge)
     }
 
     /// Tells whether the bolt can be called now: what it emits has room.
