@@ -17,6 +17,8 @@ mod earlier;
 mod feed;
 mod figures;
 mod goals;
+mod growth;
+mod hoard;
 mod host;
 mod idle;
 mod latencies;
@@ -25,10 +27,12 @@ mod machine;
 mod measure;
 mod mode;
 mod noise;
+mod pending;
 mod plot;
 mod processes;
 mod quantity;
 mod report;
+mod resident;
 mod rig;
 mod rounds;
 mod row;
@@ -116,6 +120,9 @@ pub(crate) struct BenchArgs {
     /// Draw the curve to this file, as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Measure this row of pending-tuples in this very process, and nothing else
+    #[arg(long, value_name = "ROW", hide = true)]
+    alone: Option<String>,
     /// How to print the figures
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
@@ -149,7 +156,13 @@ pub(crate) fn bench(args: &BenchArgs, program: &Program) -> Result<ExitCode> {
         report: Report::new(machine),
         noise: Noise::default(),
     };
-    rounds.run(args.repeat, &mut rig)?;
+    match &args.alone {
+        Some(row) => {
+            let chain = Case::PendingTuples.chain(&rig.input);
+            pending::measure_here(row, &chain, &mut rig)?;
+        }
+        None => rounds.run(args.repeat, &mut rig)?,
+    }
     let mut report = rig.report;
     if let Some(earlier) = &earlier {
         report.compare(earlier);

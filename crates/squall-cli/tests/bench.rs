@@ -171,6 +171,19 @@ fn a_curve_that_is_not_measured_is_not_drawn() {
 }
 
 #[test]
+fn a_pending_tuple_takes_some_memory() {
+    let report = report(bench(&["--case", "pending-tuples"]));
+    let rows = rows(&report, "pending");
+    let settings: Vec<_> = rows.iter().map(|row| &row["setting"]).collect();
+    assert_eq!(settings, ["kept by a bolt", "in a queue"]);
+    for row in rows {
+        let bytes = row["bytes_per_pending_tuple"].as_f64().unwrap();
+        // Its tree has an XOR and a message id at least.
+        assert!((16.0..1024.0).contains(&bytes), "{row}");
+    }
+}
+
+#[test]
 fn an_earlier_bench_is_compared_with_and_anything_else_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("earlier.json");

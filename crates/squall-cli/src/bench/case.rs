@@ -30,6 +30,10 @@ pub(super) enum Case {
     LowThroughput,
     /// Storm's suite: latency of word-count at 10 % to 90 % of full speed; --plot draws it
     Curve,
+    /// Memory of a pending tuple beyond its values, of a million of them
+    PendingTuples,
+    /// CPU time of a tuple with 2 to 64 executors, 1 to 16 bolts, 100 to 1,000,000 pending
+    Growth,
     /// word-count with nothing to do, and with a sentence each second
     Idle,
 }
@@ -47,6 +51,8 @@ impl Case {
             Self::SlowBolt => "slow-bolt",
             Self::LowThroughput => "low-throughput",
             Self::Curve => "curve",
+            Self::PendingTuples => "pending-tuples",
+            Self::Growth => "growth",
             Self::Idle => "idle",
         }
     }
@@ -58,6 +64,7 @@ impl Case {
             load,
             dedicated: false,
             tasks: Tasks::One,
+            max_spout_pending: None,
             bolts: bolts.to_vec(),
         };
         let words = |load| Chain {
@@ -76,7 +83,9 @@ impl Case {
             Self::ConstIdNull => one(Load::Constant, &[Stage::Pass, Stage::Sink]),
             Self::FileWordCount => words(Load::File(input.to_owned())),
             Self::SlowBolt => one(Load::Numbers, &[Stage::Slow, Stage::Sink]),
-            Self::LowThroughput => one(Load::Numbers, &[Stage::Sink]),
+            Self::LowThroughput | Self::Growth | Self::PendingTuples => {
+                one(Load::Numbers, &[Stage::Sink])
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use squall::{Result, TopologyBuilder, TopologySpec};
+use squall::{ByteSize, HumanDuration, Result, Settings, TopologyBuilder, TopologySpec};
 
 use super::load::Load;
 use super::mode::Mode;
@@ -12,6 +12,11 @@ use super::source::SourceConfig;
 /// The source's component.
 const SOURCE: &str = "source";
 
+/// More than a million short tuples take.
+const ENOUGH: ByteSize = ByteSize::mib(4096);
+/// More than they come in, at 64 a batch or more.
+const ENOUGH_BATCHES: u32 = 1 << 14;
+
 /// A topology that is measured.
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
@@ -20,6 +25,8 @@ pub(super) struct Chain {
     /// The source has a thread of its own.
     pub(super) dedicated: bool,
     pub(super) tasks: Tasks,
+    /// `None` is the default.
+    pub(super) max_spout_pending: Option<u32>,
     /// What comes after the source, in this order.
     pub(super) bolts: Vec<Stage>,
 }
@@ -31,6 +38,8 @@ pub(super) enum Tasks {
     One,
     /// One for each core, and as many in each process.
     PerCore,
+    /// So many.
+    Each(u32),
 }
 
 /// A bolt.
@@ -46,6 +55,10 @@ pub(super) enum Stage {
     Count,
     /// Counts what comes.
     Sink,
+    /// Keeps the tokens of what comes.
+    Keep,
+    /// Reads nothing, on a thread of its own.
+    Stuck,
 }
 
 impl Stage {
@@ -56,6 +69,8 @@ impl Stage {
             Self::Split => "split",
             Self::Count => "count",
             Self::Sink => "sink",
+            Self::Keep => "keep",
+            Self::Stuck => "stuck",
         }
     }
 }
@@ -65,6 +80,7 @@ impl Chain {
     pub(super) fn parallelism(&self, processes: u32) -> u32 {
         match self.tasks {
             Tasks::One => 1,
+            Tasks::Each(n) => n,
             Tasks::PerCore => {
                 let n_cores = available_parallelism().map_or(Ok(1), |n| u32::try_from(n.get()));
                 n_cores.unwrap_or(1).next_multiple_of(processes)
@@ -100,37 +116,46 @@ impl Chain {
     pub(super) fn topology(&self, mode: &Mode) -> Result<TopologySpec> {
         let n = self.parallelism(mode.processes);
         let mut t = TopologyBuilder::new(self.name);
+        if let Some(n_pending) = self.max_spout_pending {
+            allow(n_pending, t.settings());
+        }
         let config = SourceConfig::new(&self.load, mode);
         let source = t.spout(SOURCE, "bench-source", config)?.parallelism(n);
         if self.dedicated {
             source.dedicated();
         }
         let mut from = SOURCE.to_owned();
-        for stage in &self.bolts {
-            let id = stage.name().to_owned();
+        for (stage_idx, stage) in self.bolts.iter().enumerate() {
             let type_name = format!("bench-{}", stage.name());
+            let id = match self.bolts.iter().position(|other| other == stage) {
+                Some(first_idx) if first_idx < stage_idx => format!("{}-{stage_idx}", stage.name()),
+                _ => stage.name().to_owned(),
+            };
             let bolt = match stage {
                 Stage::Sink => t.bolt(&id, &type_name, SinkConfig::new(mode))?,
-                Stage::Pass | Stage::Slow | Stage::Split | Stage::Count => {
-                    t.bolt(&id, &type_name, ())?
-                }
+                _ => t.bolt(&id, &type_name, ())?,
             };
-            let bolt = bolt.parallelism(n);
-            let bolt = if *stage == Stage::Slow {
-                bolt.dedicated()
-            } else {
-                bolt
-            };
+            let mut bolt = bolt.parallelism(n);
+            if matches!(stage, Stage::Slow | Stage::Stuck) {
+                bolt = bolt.dedicated();
+            }
             match stage {
                 Stage::Count => bolt.fields(&from, ["word"]),
-                Stage::Pass | Stage::Slow | Stage::Split | Stage::Sink => {
-                    bolt.local_or_shuffle(&from)
-                }
+                _ => bolt.local_or_shuffle(&from),
             };
             from = id;
         }
         Ok(t.build())
     }
+}
+
+/// Lets so many trees be pending, whatever they take: in queues, and for as long as they are counted.
+fn allow(n_pending: u32, settings: &mut Settings) {
+    settings.max_spout_pending = n_pending;
+    settings.max_spout_pending_bytes = ENOUGH;
+    settings.edge_bytes = ENOUGH;
+    settings.edge_batches = ENOUGH_BATCHES;
+    settings.message_timeout = HumanDuration::from_secs(3600);
 }
 
 #[cfg(test)]

@@ -34,7 +34,11 @@ impl Earlier {
         Ok(Self::parse(&text).map_err(wrong)?)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads what `squall bench -o json` prints.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let json: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let machine = json.get("machine").ok_or("it names no machine")?;
         let machine = Machine::deserialize(machine).map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
+use super::growth::largest_ratio;
 use super::quantity::Quantity;
 use super::row::Row;
 use super::section::Section;
@@ -56,6 +57,7 @@ fn goal(target: &Target, rows: &[Row]) -> Goal {
             (median, row.and_then(Row::is_noisy) == Some(true))
         }
         Measure::AckingCost(case) => (acking_cost(rows, case), false),
+        Measure::Growth => (largest_ratio(rows), false),
     };
     let (at_least, at_most) = match target.bound {
         Bound::AtLeast(bound) => (Some(bound), None),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use squall::local::{self, Local, Totals};
 use squall::{Program, Result};
+use squall_core::Registry;
 use squall_plan::Declared;
 use squall_runtime::Options;
 use squall_store::MemoryStore;
@@ -34,16 +35,7 @@ pub(super) fn run(
     look: &mut dyn FnMut(&Local),
 ) -> Result<Run> {
     let board = Board::shared();
-    let registry = registry(&board);
-    let spec = chain.topology(mode)?;
-    let checked = squall_plan::check(&spec, &registry)?;
-    let declared = Declared {
-        spec,
-        signatures: checked.signatures,
-        warnings: checked.warnings,
-    };
-    let (store, options) = (Arc::new(MemoryStore::new()), Options::default());
-    let local = local::start(&declared, &registry, store, program.tokio(), &options)?;
+    let local = start(chain, mode, &registry(&board), program)?;
 
     // The middle of the run is measured: not its begin, not its drain. It ends once it is measured, which a busy
     // machine puts off.
@@ -76,6 +68,28 @@ pub(super) fn run(
         n_failed: figures.n_failed,
         latencies: figures.latencies,
     })
+}
+
+/// Starts a topology in this process.
+///
+/// # Errors
+/// It can't be started.
+pub(super) fn start(
+    chain: &Chain,
+    mode: &Mode,
+    registry: &Arc<Registry>,
+    program: &Program,
+) -> Result<Local> {
+    let spec = chain.topology(mode)?;
+    let checked = squall_plan::check(&spec, registry)?;
+    let declared = Declared {
+        spec,
+        signatures: checked.signatures,
+        warnings: checked.warnings,
+    };
+    let (store, options) = (Arc::new(MemoryStore::new()), Options::default());
+    let local = local::start(&declared, registry, store, program.tokio(), &options)?;
+    Ok(local)
 }
 
 /// Counters at one moment.

@@ -29,6 +29,14 @@ pub(super) enum Quantity {
     MaxQueuedBytes,
     /// Records that came back failed, by a time-out or otherwise.
     Failed,
+    /// Memory for each pending tuple, beyond its values.
+    BytesPerPending,
+    /// As much of that as the token takes that its bolt keeps.
+    TokenBytes,
+    /// As much of that as the ledger may take for its tree.
+    LedgerBytes,
+    /// CPU time for each tuple, by that at the smallest size.
+    RatioToSmallest,
     /// What didn't come to the sink, or was counted wrong, or wasn't acked.
     Lost,
 }
@@ -70,6 +78,10 @@ impl Quantity {
             Self::PendingBound => ("max_spout_pending", "bound"),
             Self::MaxQueuedBytes => ("max_queued_bytes", "most bytes queued"),
             Self::Failed => ("failed", "failed"),
+            Self::BytesPerPending => ("bytes_per_pending_tuple", "bytes/tuple"),
+            Self::TokenBytes => ("token_bytes", "token"),
+            Self::LedgerBytes => ("ledger_bytes_at_most", "ledger at most"),
+            Self::RatioToSmallest => ("ratio_to_smallest", "ratio"),
             Self::Lost => ("lost", "lost"),
         }
     }
@@ -87,6 +99,10 @@ impl Quantity {
             | Self::PendingBound
             | Self::MaxQueuedBytes
             | Self::Failed
+            | Self::BytesPerPending
+            | Self::TokenBytes
+            | Self::LedgerBytes
+            | Self::RatioToSmallest
             | Self::Lost => Better::Neither,
         }
     }
@@ -94,8 +110,8 @@ impl Quantity {
     /// Writes a value of it, with as many decimals as mean anything.
     pub(super) fn text(self, value: f64) -> String {
         let n_decimals = match self {
-            Self::CpuNsPerHop => 1,
-            Self::SwitchesPerThousand | Self::CpuPercent => 2,
+            Self::CpuNsPerHop | Self::BytesPerPending | Self::TokenBytes | Self::LedgerBytes => 1,
+            Self::SwitchesPerThousand | Self::CpuPercent | Self::RatioToSmallest => 2,
             _ => 0,
         };
         format!("{value:.n_decimals$}")

@@ -6,7 +6,7 @@ use squall::{Result, console};
 
 use super::case::Case;
 use super::rig::Rig;
-use super::{curve, idle, processes, slow, speed};
+use super::{curve, growth, idle, pending, processes, slow, speed};
 
 /// The rate of `low-throughput`, and the setting of its row.
 const LOW_RATE: (&str, u64) = ("500/s", 500);
@@ -52,6 +52,8 @@ fn measure(case: Case, rig: &mut Rig<'_>) -> Result<()> {
         Case::LowThroughput => rig.pace(&chain, true, LOW_RATE),
         Case::Curve => curve::measure(&chain, rig),
         Case::Idle => idle::measure(&chain, rig),
+        Case::Growth => growth::measure(&chain, rig),
+        Case::PendingTuples => pending::measure(&chain, rig),
         Case::PassThrough
         | Case::PassThroughHop
         | Case::WordCount

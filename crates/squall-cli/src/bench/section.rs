@@ -13,15 +13,21 @@ pub(super) enum Section {
     Idle,
     /// With a bolt that can't keep up.
     BackPressure,
+    /// Memory.
+    Pending,
+    /// With more and more of everything.
+    Growth,
 }
 
 impl Section {
     /// All of them, in the order of a report.
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Throughput,
         Self::Latency,
         Self::Idle,
         Self::BackPressure,
+        Self::Pending,
+        Self::Growth,
     ];
 
     /// Returns its name in JSON.
@@ -31,6 +37,8 @@ impl Section {
             Self::Latency => "latencies",
             Self::Idle => "idle",
             Self::BackPressure => "back_pressure",
+            Self::Pending => "pending",
+            Self::Growth => "growth",
         }
     }
 
@@ -42,6 +50,13 @@ impl Section {
                 Q::RecordsPerSec,
                 Q::CpuNsPerHop,
                 Q::SwitchesPerThousand,
+                Q::Lost,
+            ],
+            Self::Pending => &[Q::BytesPerPending, Q::TokenBytes, Q::LedgerBytes],
+            Self::Growth => &[
+                Q::RecordsPerSec,
+                Q::CpuNsPerHop,
+                Q::RatioToSmallest,
                 Q::Lost,
             ],
             Self::BackPressure => &[
@@ -61,6 +76,8 @@ impl Section {
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Throughput => "At full speed:",
+            Self::Pending => "Memory of a pending tuple, beyond its values:",
+            Self::Growth => "With more of everything:",
             Self::BackPressure => "Behind a bolt that can't keep up:",
             Self::Idle => "With next to nothing to do:",
             Self::Latency => "Latency from when a record was due until it was done:",

@@ -1,6 +1,7 @@
 //! What is to be reached, as data: on two cores, in a release build, with the machine left alone.
 
 use super::idle::{NOTHING, ONE_PER_SEC};
+use super::pending::{KEPT, QUEUED};
 use super::quantity::Quantity;
 use super::section::Section;
 use super::speed::{AT_RATE, HALF_OF_FULL};
@@ -20,6 +21,8 @@ pub(super) struct Target {
 pub(super) enum Measure {
     /// The median of an acked row.
     Median(Section, &'static str, Place, Quantity),
+    /// How much more a tuple costs at most than at the smallest size.
+    Growth,
     /// By how much acking lowers a case's throughput, in percent.
     AckingCost(&'static str),
 }
@@ -91,9 +94,20 @@ const fn idle(name: &'static str, setting: &'static str) -> Target {
     }
 }
 
+const fn memory(name: &'static str, setting: &'static str) -> Target {
+    let place = Place::Setting(setting);
+    let bytes = Quantity::BytesPerPending;
+    Target {
+        name,
+        measure: Measure::Median(Section::Pending, "pending-tuples", place, bytes),
+        bound: Bound::AtMost(64.0),
+        unit: "bytes",
+    }
+}
+
 /// All of them.
 #[rustfmt::skip]
-pub(super) const TARGETS: [Target; 12] = [
+pub(super) const TARGETS: [Target; 15] = [
     throughput("word count, one process, acked", "word-count", 1, 1_600_000.0),
     throughput("word count, two processes, acked", "word-count", 2, 1_200_000.0),
     throughput("pass-through, acked", "pass-through", 1, 24_000_000.0),
@@ -106,4 +120,12 @@ pub(super) const TARGETS: [Target; 12] = [
     latency("word count at half of full speed, p99", HALF_OF_FULL, Quantity::P99Us, 2_000.0),
     idle("idle, nothing emitted", NOTHING),
     idle("idle, one sentence a second", ONE_PER_SEC),
+    memory("memory of a pending tuple, kept by a bolt", KEPT),
+    memory("memory of a pending tuple, in a queue", QUEUED),
+    Target {
+        name: "CPU time of a tuple, with more of everything",
+        measure: Measure::Growth,
+        bound: Bound::AtMost(1.15),
+        unit: "times",
+    },
 ];
