@@ -28,7 +28,7 @@ const MAX_PRINTED: u64 = 4 << 20;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
-/// A running program. Dropping it ends it, and all others of its process group.
+/// A program. Dropping it while it runs ends it, and all others of its process group.
 #[derive(Debug)]
 pub(crate) struct Child {
     name: String,
@@ -137,28 +137,26 @@ pub(crate) fn finish(
     let begun = now();
     loop {
         stop.check()?;
-        let mut n_ended = 0;
+        let mut running = None;
         for child in &mut children {
-            let Some(status) = child.process.try_wait()? else {
-                continue;
-            };
-            n_ended += 1;
-            if !status.success() {
-                let said = child.last_lines()?;
-                bail!("{} failed: {status}{said}", child.name);
+            match child.process.try_wait()? {
+                None => running = Some(child),
+                Some(status) if status.success() => {}
+                Some(status) => {
+                    let said = child.last_lines()?;
+                    bail!("{} failed: {status}{said}", child.name);
+                }
             }
         }
-        if n_ended == children.len() {
-            return children
-                .iter_mut()
-                .map(|child| read(&mut child.stdout))
-                .collect();
-        }
-        if let (Some(within), Some(child)) = (within, children.first_mut())
+        let Some(running) = running else {
+            let printed = children.iter_mut().map(|child| read(&mut child.stdout));
+            return printed.collect();
+        };
+        if let Some(within) = within
             && begun.elapsed() > within
         {
-            let said = child.last_lines()?;
-            bail!("{} has not ended after {within:?}{said}", child.name);
+            let said = running.last_lines()?;
+            bail!("{} has not ended after {within:?}{said}", running.name);
         }
         thread::park_timeout(LOOK_EVERY);
     }
@@ -251,6 +249,25 @@ mod tests {
         stop.0.store(true, Ordering::Relaxed);
         let error = finish(vec![sh("sleep 600")], None, &stop).unwrap_err();
         assert_eq!(error.to_string(), "broken off by a signal");
+    }
+
+    #[test]
+    fn who_takes_too_long_is_the_one_that_runs() {
+        let (mut done, mut stuck) = (sh("echo done >&2"), sh("echo stuck >&2; sleep 600"));
+        while done.process.try_wait().unwrap().is_none() || stuck.last_lines().unwrap().is_empty() {
+            thread::park_timeout(LOOK_EVERY);
+        }
+        let children = vec![stuck, done];
+        let error = finish(children, Some(Duration::ZERO), &Stop::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the script has not ended after 0ns\n  stuck"
+        );
+        let (mut done, stuck) = (sh("echo done >&2"), sh("sleep 600"));
+        done.process.wait().unwrap();
+        let children = vec![done, stuck];
+        let error = finish(children, Some(Duration::ZERO), &Stop::default()).unwrap_err();
+        assert_eq!(error.to_string(), "the script has not ended after 0ns");
     }
 
     #[test]
