@@ -44,6 +44,10 @@ enum Verdict {
     Faster,
     /// Each is worse.
     Slower,
+    /// Each is less than each earlier one.
+    Less,
+    /// Each is more.
+    More,
     /// The runs then and now overlap.
     WithinTheSpread,
     /// They don't, but there are too few of them.
@@ -84,19 +88,20 @@ fn changes((row, then): (&Row, &Row)) -> Vec<Change> {
     changes.collect()
 }
 
-/// Says what a change is; `None` where it says nothing about speed.
+/// Says what a change is; `None` where it is neither good nor bad.
 fn verdict(quantity: Quantity, earlier: &Spread, now: &Spread) -> Option<Verdict> {
     let is_more = now.median > earlier.median;
-    let is_faster = match quantity.better() {
-        Better::Higher => is_more,
-        Better::Lower => !is_more,
-        Better::Neither => return None,
+    let change = match (quantity.better(), is_more) {
+        (Better::Higher, true) | (Better::Lower, false) => Verdict::Faster,
+        (Better::Higher, false) | (Better::Lower, true) => Verdict::Slower,
+        (Better::Less, true) => Verdict::More,
+        (Better::Less, false) => Verdict::Less,
+        (Better::Neither, _) => return None,
     };
-    Some(match is_faster {
+    Some(match change {
         _ if now.overlaps(earlier) => Verdict::WithinTheSpread,
         _ if now.n.min(earlier.n) < MIN_RUNS => Verdict::TooFewRuns,
-        true => Verdict::Faster,
-        false => Verdict::Slower,
+        change => change,
     })
 }
 
@@ -105,6 +110,8 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Faster => "faster",
             Self::Slower => "slower",
+            Self::Less => "less",
+            Self::More => "more",
             Self::WithinTheSpread => "within the spread",
             Self::TooFewRuns => "too few runs to say",
         })
@@ -180,6 +187,14 @@ mod tests {
         check(RecordsPerSec, &high, &low, Some((0.667, Slower)));
         check(CpuNsPerHop, &low, &high, Some((1.5, Slower)));
         check(CpuNsPerHop, &high, &low, Some((0.667, Faster)));
+        assert_eq!(
+            verdict(
+                Quantity::CpuPercent,
+                &Spread::of(high).unwrap(),
+                &Spread::of(low).unwrap()
+            ),
+            Some(Verdict::Less)
+        );
         let wide = [8.0, 12.0, 14.5];
         check(RecordsPerSec, &wide, &high, Some((1.25, WithinTheSpread)));
         check(RecordsPerSec, &low, &[15.0], Some((1.5, TooFewRuns)));

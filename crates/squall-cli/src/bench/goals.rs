@@ -53,7 +53,7 @@ fn goal(target: &Target, rows: &[Row]) -> Goal {
     let (measured, is_noisy) = match target.measure {
         Measure::Median(section, case, place, quantity) => {
             let row = row(rows, section, (case, true), place);
-            let median = row.and_then(|row| Some(row.spread(quantity)?.median));
+            let median = row.and_then(|row| Some(rounded(row.spread(quantity)?.median)));
             (median, row.and_then(Row::is_noisy) == Some(true))
         }
         Measure::AckingCost(case) => (acking_cost(rows, case), false),
@@ -111,7 +111,11 @@ fn acking_cost(rows: &[Row], case: &str) -> Option<f64> {
         Some(row.spread(Quantity::RecordsPerSec)?.median)
     };
     let percent = (1.0 - rate(true)? / rate(false)?) * 100.0;
-    Some((percent * 10.0).round() / 10.0)
+    Some(rounded(percent))
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 impl fmt::Display for Reached {

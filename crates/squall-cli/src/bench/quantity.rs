@@ -48,7 +48,9 @@ pub(super) enum Better {
     Higher,
     /// The less of it, the faster.
     Lower,
-    /// It says nothing about speed.
+    /// The less of it, the better; it is no speed.
+    Less,
+    /// It is neither good nor bad.
     Neither,
 }
 
@@ -90,7 +92,8 @@ impl Quantity {
     pub(super) const fn better(self) -> Better {
         match self {
             Self::RecordsPerSec => Better::Higher,
-            Self::CpuNsPerHop | Self::CpuPercent | Self::P50Us | Self::P99Us => Better::Lower,
+            Self::CpuNsPerHop | Self::P50Us | Self::P99Us => Better::Lower,
+            Self::CpuPercent | Self::BytesPerPending => Better::Less,
             Self::SwitchesPerThousand
             | Self::SwitchesPerSec
             | Self::RatePerSec
@@ -99,7 +102,6 @@ impl Quantity {
             | Self::PendingBound
             | Self::MaxQueuedBytes
             | Self::Failed
-            | Self::BytesPerPending
             | Self::TokenBytes
             | Self::LedgerBytes
             | Self::RatioToSmallest
