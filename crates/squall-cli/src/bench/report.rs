@@ -82,6 +82,8 @@ impl Report {
         let mut table = Table::new();
         let headings = KEY_HEADINGS.into_iter();
         let headings = headings.chain(quantities.iter().map(|quantity| quantity.heading()));
+        // The last column is for a remark.
+        let headings = headings.chain([""]);
         table.load_style(NOTHING).set_header(headings);
         for row in self.rows_of(section) {
             let key = &row.key;
@@ -155,5 +157,55 @@ impl fmt::Display for Report {
             None => Ok(()),
             Some(goals) => write!(f, "\n\n{goals}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(report: &mut Report, case: &str, sample: &[(Quantity, f64)]) {
+        let key = Key {
+            case: case.to_owned(),
+            acked: true,
+            processes: 1,
+            parallelism: 1,
+            setting: "10000/s".to_owned(),
+        };
+        let sample = sample.iter().copied().collect();
+        report.add(Section::Latency, key, sample);
+    }
+
+    #[test]
+    fn runs_of_one_row_come_together_and_a_loss_in_any_counts() {
+        let mut report = Report::new(Machine::default());
+        assert!(report.is_complete());
+        add(&mut report, "x", &[(Quantity::Lost, 0.0)]);
+        add(&mut report, "y", &[(Quantity::P50Us, 1.0)]);
+        add(&mut report, "x", &[(Quantity::Lost, 0.0)]);
+        let n_runs: Vec<usize> = report.rows().iter().map(|row| row.runs.len()).collect();
+        assert_eq!(n_runs, [2, 1]);
+        assert!(report.is_complete());
+        add(&mut report, "x", &[(Quantity::Lost, 1.0)]);
+        assert!(!report.is_complete());
+    }
+
+    #[test]
+    fn a_row_shows_its_spread_and_whether_it_is_noisy() {
+        let mut report = Report::new(Machine::default());
+        for (p99, idle) in [(40.0, 400.0), (60.0, 900.0), (50.0, 600.0)] {
+            let sample = [(Quantity::P99Us, p99), (Quantity::IdleP99Us, idle)];
+            add(&mut report, "late", &sample);
+        }
+        add(&mut report, "calm", &[(Quantity::IdleP99Us, 500.0)]);
+        let text = report.to_string();
+        let line = |case: &str| text.lines().find(|line| line.contains(case)).unwrap();
+        let (late, calm) = (line("late"), line("calm"));
+        assert!(
+            late.contains("50 (40–60)") && late.trim_end().ends_with("noisy"),
+            "{text}"
+        );
+        assert!(calm.contains("500") && !calm.contains("noisy"), "{text}");
+        assert!(!text.contains("At full speed"), "{text}");
     }
 }
