@@ -15,6 +15,7 @@ use super::board::Board;
 use super::chain::{Chain, Stage};
 use super::components;
 use super::earlier::Earlier;
+use super::feed::N_VALUES;
 use super::hoard::{self, Gate};
 use super::measure;
 use super::mode::{Mode, Pace};
@@ -33,8 +34,6 @@ const N_FROM: u32 = 600_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The tuples in between come within some 50 ms.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// The values of a record: what it is, and when it was due.
-const N_VALUES: usize = 2;
 /// Who keeps the tuples, and the setting of the row.
 const KEEPERS: [(Stage, &str); 2] = [(Stage::Keep, KEPT), (Stage::Stuck, QUEUED)];
 /// The setting of the row whose bolt keeps tokens.

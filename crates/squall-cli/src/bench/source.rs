@@ -190,7 +190,7 @@ impl Spout for Source {
             self.board.tell_measured()?;
         }
         let feed = self.feed.as_mut().ok_or("a source is opened first")?;
-        let row = (feed.next()?, due_ns);
+        let row = feed.next(due_ns)?;
         if self.config.acked {
             out.tracked(MessageId(self.n_emitted)).emit(row)?;
         } else {
