@@ -137,9 +137,9 @@ fn behind_a_slow_bolt_little_is_pending_and_nothing_fails() {
     );
     assert!(row["max_queued_bytes"].as_u64() > Some(0), "{row}");
     assert_eq!(row["failed"], 0, "{row}");
-    // It takes 100 µs for each.
+    // It takes 100 µs for each; they are counted by the batch.
     assert!(
-        row["source_records_per_s"].as_u64() <= Some(10_000),
+        row["source_records_per_s"].as_u64() <= Some(12_000),
         "{row}"
     );
 }

@@ -34,6 +34,8 @@ const N_FROM: u32 = 600_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The tuples in between come within some 50 ms.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often it is tried: on a busy machine nobody may get to look in between.
+const MAX_TRIES: u32 = 5;
 /// Who keeps the tuples, and the setting of the row.
 const KEEPERS: [(Stage, &str); 2] = [(Stage::Keep, KEPT), (Stage::Stuck, QUEUED)];
 /// The setting of the row whose bolt keeps tokens.
@@ -78,7 +80,14 @@ pub(super) fn measure_here(setting: &str, chain: &Chain, rig: &mut Rig<'_>) -> R
         max_spout_pending: Some(N_PENDING),
         ..chain.clone()
     };
-    let (per_tuple, ledger_bytes) = pile_up(&chain, rig)?;
+    let mut piled_up = None;
+    for _ in 0..MAX_TRIES {
+        piled_up = pile_up(&chain, rig)?;
+        if piled_up.is_some() {
+            break;
+        }
+    }
+    let (per_tuple, ledger_bytes) = piled_up.ok_or("the machine was too busy to look at memory")?;
     let values = if stage == Stage::Stuck {
         N_VALUES * size_of::<Value>()
     } else {
@@ -100,8 +109,8 @@ pub(super) fn measure_here(setting: &str, chain: &Chain, rig: &mut Rig<'_>) -> R
 }
 
 /// Runs a topology until so many are pending. Returns how much memory each further one took, and how much of it each
-/// entry of the ledger may take, in bytes.
-fn pile_up(chain: &Chain, rig: &Rig<'_>) -> Result<(f64, f64)> {
+/// entry of the ledger may take, in bytes; `None` when nobody looked in between.
+fn pile_up(chain: &Chain, rig: &Rig<'_>) -> Result<Option<(f64, f64)>> {
     let (board, gate) = (Board::shared(), Gate::default());
     let mut registry = Registry::new();
     components::register(&mut registry, &board);
@@ -110,7 +119,7 @@ fn pile_up(chain: &Chain, rig: &Rig<'_>) -> Result<(f64, f64)> {
         acked: true,
         pace: Pace::Full,
         warm_up: Duration::ZERO,
-        span: PATIENCE,
+        span: Duration::ZERO,
         processes: 1,
         host: None,
     };
@@ -139,8 +148,8 @@ fn pile_up(chain: &Chain, rig: &Rig<'_>) -> Result<(f64, f64)> {
         return Err("so many never were pending".into());
     };
     if n_first >= n_last {
-        return Err("they were pending before anybody looked".into());
+        return Ok(None);
     }
     let bytes = last?.saturating_sub(first?) as f64;
-    Ok((bytes / (n_last - n_first) as f64, ledger_bytes))
+    Ok(Some((bytes / (n_last - n_first) as f64, ledger_bytes)))
 }
