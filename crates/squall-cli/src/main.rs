@@ -36,8 +36,8 @@ Examples:
   squall dev put --stream clicks access.log    put the lines of a file to it, a record each
   squall dev get --stream clicks               print what its streams have
   squall bench --seconds 5                     measure this machine
-  squall bench --all --repeat 3 -o json > then.json
-  squall bench --all --repeat 3 --compare then.json
+  squall bench --all --repeat 5 -o json > then.json
+  squall bench --all --repeat 5 --compare then.json
 
 On a cluster:
   squall nimbus                                say what runs where; one for each cluster

@@ -46,7 +46,7 @@ pub(crate) struct BenchArgs {
     pub(super) repeat: u32,
     /// Put beside the figures those that an earlier bench has printed with `-o json`
     ///
-    /// The verdict knows the spread of both: it wants `--repeat 3` or more, then and now. It has no part in the exit
+    /// The verdict knows the spread of both: it wants `--repeat 5` or more, then and now. It has no part in the exit
     /// status, which is about loss alone.
     #[arg(long, value_name = "FILE")]
     pub(super) compare: Option<PathBuf>,

@@ -10,8 +10,9 @@ use super::quantity::{Better, Quantity};
 use super::row::{Key, Row};
 use super::spread::Spread;
 
-/// With fewer runs on either side, values that lie apart may still be chance.
-const MIN_RUNS: usize = 3;
+/// With fewer runs on either side, values that lie apart may still be chance: of two times three from one distribution
+/// every tenth does, of two times five one in 126.
+const MIN_RUNS: usize = 5;
 
 /// What became of the quantities that both have measured.
 #[derive(Debug, Serialize)]
@@ -81,11 +82,19 @@ fn changes((row, then): (&Row, &Row)) -> Vec<Change> {
             texts: [earlier, now].map(|spread| quantity.text(spread.median)),
             earlier: earlier.median,
             now: now.median,
-            ratio: (now.median / earlier.median * 1000.0).round() / 1000.0,
+            ratio: ratio(now.median, earlier.median),
             verdict: verdict(*quantity, &earlier, &now)?,
         })
     });
     changes.collect()
+}
+
+/// Returns one by the other, with three decimals; nothing by nothing is one.
+fn ratio(now: f64, earlier: f64) -> f64 {
+    if now == earlier {
+        return 1.0;
+    }
+    (now / earlier * 1000.0).round() / 1000.0
 }
 
 /// Says what a change is; `None` where it is neither good nor bad.
@@ -182,7 +191,7 @@ mod tests {
             let found = changes.first().map(|change| (change.ratio, change.verdict));
             assert_eq!(found, expected);
         };
-        let (low, high) = ([9.0, 10.0, 11.0], [14.0, 15.0, 16.0]);
+        let (low, high) = ([9.0, 9.5, 10.0, 10.5, 11.0], [14.0, 14.5, 15.0, 15.5, 16.0]);
         check(RecordsPerSec, &low, &high, Some((1.5, Faster)));
         check(RecordsPerSec, &high, &low, Some((0.667, Slower)));
         check(CpuNsPerHop, &low, &high, Some((1.5, Slower)));
@@ -195,10 +204,12 @@ mod tests {
             ),
             Some(Verdict::Less)
         );
-        let wide = [8.0, 12.0, 14.5];
+        let wide = [8.0, 9.0, 12.0, 13.0, 14.5];
         check(RecordsPerSec, &wide, &high, Some((1.25, WithinTheSpread)));
         check(RecordsPerSec, &low, &[15.0], Some((1.5, TooFewRuns)));
         check(RecordsPerSec, &low, &[10.0], Some((1.0, WithinTheSpread)));
+        check(RecordsPerSec, &low, &high[..4], Some((1.475, TooFewRuns)));
+        check(CpuNsPerHop, &[0.0], &[0.0], Some((1.0, WithinTheSpread)));
         check(Lost, &low, &high, None);
     }
 
