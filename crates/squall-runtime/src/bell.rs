@@ -172,6 +172,12 @@ impl Bell {
         self.moved_out.load(Ordering::SeqCst)
     }
 
+    /// Takes the task back to its loop, whose thread runs it from now on.
+    pub(crate) fn move_in(&self) {
+        self.moved_out.store(false, Ordering::SeqCst);
+        self.home.wake();
+    }
+
     /// Where the task's own thread sleeps.
     pub(crate) const fn own_bed(&self) -> &Bed {
         &self.own

@@ -2,7 +2,8 @@
 //!
 //! A task that keeps its loop's thread for too long loses the loop, not the thread: the watcher starts
 //! another thread for the loop's other tasks, and the one that is stuck serves its task alone from
-//! then on. So a bolt that blocks stalls nobody else.
+//! then on. So a bolt that blocks stalls nobody else. Once it hasn't blocked for a while, for it may have been the
+//! machine that stalled, it moves back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,10 @@ use crate::seat::Seat;
 
 /// How long a task may keep its loop's thread.
 const OVERRUN: Duration = Duration::from_millis(50);
+/// How long a task that has left its loop has to do without overruns before it moves back; twice as long each time.
+const CALM: Duration = Duration::from_secs(10);
+/// How often that is doubled at most: to about an hour and a half.
+const MAX_DOUBLED: u32 = 9;
 /// How many slices tasks downstream may take out of turn in one round of a loop, so that those upstream
 /// have theirs.
 const DRAIN_SLICES: usize = 64;
@@ -38,6 +43,15 @@ pub(crate) struct Threads {
     /// The watcher sleeps until a loop wakes.
     dozing: AtomicBool,
     handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// How long a task has its own thread.
+#[derive(Clone, Copy, PartialEq)]
+enum Stay {
+    /// To its end: it was declared so.
+    Forever,
+    /// Until it has been calm for so long.
+    UntilCalm(Duration),
 }
 
 struct Loop {
@@ -126,7 +140,7 @@ impl Threads {
 
     fn spawn_all(self: &Arc<Self>, dedicated: &[Arc<Seat>]) -> std::io::Result<()> {
         for seat in dedicated {
-            seat.bell.move_out();
+            seat.move_out();
             self.spawn_alone(seat)?;
         }
         for loop_idx in 0..self.loops.len() {
@@ -175,7 +189,7 @@ impl Threads {
         let seat = seat.clone();
         self.spawn(
             &format!("squall-{}-{}", seat.component, seat.id),
-            move |this| this.run_alone(&seat),
+            move |this| this.run_alone(&seat, Stay::Forever),
         )
     }
 
@@ -197,7 +211,8 @@ impl Threads {
                 between.replace(inside, turn);
                 worked |= seat.run(now, &self.control);
                 if !inside.replace(between, turn) {
-                    return self.run_alone(seat);
+                    let n_before = seat.n_moves().saturating_sub(1).min(MAX_DOUBLED);
+                    return self.run_alone(seat, Stay::UntilCalm(CALM * 2u32.pow(n_before)));
                 }
                 now = self.clock.now();
                 // What waits downstream goes first: it frees memory, and room for other loops.
@@ -223,11 +238,22 @@ impl Threads {
         }
     }
 
-    /// Runs one seat on a thread of its own.
-    fn run_alone(&self, seat: &Arc<Seat>) {
+    /// Runs one seat on a thread of its own, to its end or until it moves back.
+    fn run_alone(&self, seat: &Arc<Seat>, stay: Stay) {
+        let mut calm_since = self.clock.now();
         while !seat.has_ended() && !self.control.has_ended() {
             let now = self.clock.now();
-            if !seat.run(now, &self.control) {
+            if matches!(stay, Stay::UntilCalm(calm) if now.since(calm_since) >= calm) {
+                seat.bell.move_in();
+                tracing::debug!(component_id = %seat.component, task_id = %seat.id, "task is back on its loop");
+                return;
+            }
+            if seat.run(now, &self.control) {
+                let ran_until = self.clock.now();
+                if ran_until.since(now) >= OVERRUN / 2 {
+                    calm_since = ran_until;
+                }
+            } else {
                 let ready = || self.control.has_ended() || seat.is_ready(now);
                 seat.bell
                     .own_bed()
@@ -298,7 +324,7 @@ impl Threads {
         let (seat, next) = (seat.clone(), turn.runner.wrapping_add(1));
         let taken_over = self.spawn(&format!("squall-loop-{loop_idx}"), move |this| {
             if turn.replace(Turn::between(next), &this.loops[loop_idx].turn) {
-                seat.bell.move_out();
+                seat.move_out();
                 tracing::debug!(component_id = %seat.component, task_id = %seat.id, "task has left its loop");
                 this.run_loop(loop_idx, next);
             }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use squall_core::engine::RootId;
@@ -32,6 +32,8 @@ pub(crate) struct Seat {
     pub(crate) hand: Arc<Hand>,
     cell: Arc<TaskCell>,
     due: AtomicU64,
+    /// How often the task has left its loop.
+    n_moves: AtomicU32,
     ended: AtomicBool,
 }
 
@@ -78,6 +80,7 @@ impl Seat {
             hand,
             cell,
             due: AtomicU64::new(NEVER),
+            n_moves: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         }
     }
@@ -87,6 +90,17 @@ impl Seat {
         !self.has_ended()
             && !self.cell.is_lent()
             && (self.bell.is_rung() || self.due.load(Ordering::Relaxed) <= now.as_nanos())
+    }
+
+    /// Takes the task out of its loop, for a thread of its own.
+    pub(crate) fn move_out(&self) {
+        self.n_moves.fetch_add(1, Ordering::Relaxed);
+        self.bell.move_out();
+    }
+
+    /// Returns how often the task has left its loop.
+    pub(crate) fn n_moves(&self) -> u32 {
+        self.n_moves.load(Ordering::Relaxed)
     }
 
     /// Tells whether the task has ended.

@@ -1,7 +1,8 @@
 //! The same tasks on real threads: nothing is lost, nobody waits for a bolt that blocks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -481,4 +482,88 @@ fn tuples_for_another_worker_do_not_time_out_behind_a_bolt_that_blocks() {
     drop(release);
     drop(running);
     assert_eq!(failed, [1]);
+}
+
+/// Emits a number each millisecond.
+struct Ticker(i64);
+
+impl Spout for Ticker {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn next_tuple(&mut self, out: &mut SpoutEmitter<'_>) -> Result<Activity> {
+        self.0 += 1;
+        match self.0 % 2 {
+            0 => Ok(Activity::IdleFor(Duration::from_millis(1))),
+            _ => {
+                out.emit([self.0])?;
+                Ok(Activity::Emitted)
+            }
+        }
+    }
+}
+
+/// Runs ten times as fast.
+#[derive(Debug)]
+struct Hasty(SystemClock);
+
+impl squall_core::Clock for Hasty {
+    fn now(&self) -> squall_core::Moment {
+        squall_core::Moment::from_nanos(self.0.now().as_nanos() * 10)
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.0.unix_ms()
+    }
+}
+
+#[test]
+fn a_task_that_blocked_once_moves_back_to_its_loop() {
+    let (release, released) = bounded::<()>(0);
+    let threads: [Arc<Mutex<Option<ThreadId>>>; 2] = Default::default();
+    let mut bench = Bench::new();
+    bench.options.n_loops = Some(1);
+    bench.options.call_after = u32::MAX;
+    for (id, from, seen_on) in [("a", "in-a", &threads[0]), ("b", "in-b", &threads[1])] {
+        let (released, seen_on) = (released.clone(), seen_on.clone());
+        bench.spout(from, 1, || Ticker(0));
+        let bolt = bench.bolt(id, move || {
+            let (released, seen_on) = (released.clone(), seen_on.clone());
+            FnBolt::new(move |_, _, state| {
+                if id == "a" && state.seen == 10 {
+                    released.recv().unwrap_or_default();
+                }
+                *seen_on.lock().unwrap() = Some(std::thread::current().id());
+                Ok(())
+            })
+        });
+        bolt.shuffle(from);
+    }
+    let (spec, signatures, registry, options) = bench.parts();
+    let services = Services {
+        clock: Arc::new(Hasty(SystemClock::new())),
+        ..services()
+    };
+    let running = start(&spec, &signatures, &registry, services, &options).unwrap();
+    let wait_for = |done: &dyn Fn() -> bool| {
+        while !done() {
+            assert_eq!(running.wait(Some(Duration::from_millis(1))), None);
+        }
+    };
+    let busy_us = || {
+        running
+            .snapshot()
+            .of("a")
+            .map(|task| task.busy_us)
+            .sum::<u64>()
+    };
+    wait_for(&|| busy_us() > 500_000);
+    let seen_on = || threads.each_ref().map(|thread| *thread.lock().unwrap());
+    release.send(()).unwrap();
+    let apart = || matches!(seen_on(), [Some(a), Some(b)] if a != b);
+    wait_for(&apart);
+    wait_for(&|| !apart());
+    running.drain();
+    assert_eq!(running.wait(Some(PATIENCE)), Some(Ok(())));
 }
