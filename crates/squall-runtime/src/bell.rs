@@ -1,13 +1,23 @@
 //! How a task is woken, and how the thread that runs it sleeps.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+/// How often a thread looks for work at most before it goes to sleep: for some 60 µs. Waking it takes as long.
+const MAX_LOOKS: u32 = 64;
+/// How long it waits between two looks, in pauses of the processor.
+const PAUSES: u32 = 64;
+/// One time of so many it is tried whether looking out pays again.
+const PROBE_EVERY: u32 = 8;
+
 /// Where one thread sleeps. Waking one that is awake costs two atomic reads.
 #[derive(Debug, Default)]
 pub(crate) struct Bed {
+    /// How often the sleeper looks for work before it sleeps. Written by its own thread alone.
+    n_looks: AtomicU32,
+    n_waits: AtomicU32,
     asleep: AtomicBool,
     woken: Mutex<bool>,
     door: Condvar,
@@ -20,6 +30,33 @@ impl Bed {
             *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
             self.door.notify_all();
         }
+    }
+
+    /// Looks out for work for a little while; tells whether there is some. Looks for longer where that paid the last
+    /// time, and not at all where it didn't.
+    pub(crate) fn look_out(&self, work: impl Fn() -> bool) -> bool {
+        let n_waits = self.n_waits.load(Ordering::Relaxed).wrapping_add(1);
+        self.n_waits.store(n_waits, Ordering::Relaxed);
+        let n_looks = match self.n_looks.load(Ordering::Relaxed) {
+            0 if n_waits.is_multiple_of(PROBE_EVERY) => MAX_LOOKS / 4,
+            n_looks => n_looks,
+        };
+        for _ in 0..n_looks {
+            if work() {
+                let more = (n_looks * 2).min(MAX_LOOKS);
+                self.n_looks.store(more, Ordering::Relaxed);
+                return true;
+            }
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        }
+        // From a quarter on down to nothing in a few vain attempts.
+        let fewer = if n_looks > MAX_LOOKS / 16 {
+            n_looks / 2
+        } else {
+            0
+        };
+        self.n_looks.store(fewer, Ordering::Relaxed);
+        false
     }
 
     /// Tells whether the sleeper is asleep, or about to be.
@@ -206,5 +243,35 @@ impl Wake for Bell {
     fn wake_by_ref(self: &Arc<Self>) {
         self.called.store(true, Ordering::SeqCst);
         self.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Has a bed look out once; returns how often it looked. There is work at the look with this number.
+    fn looks(bed: &Bed, work_at: u32) -> u32 {
+        let n_looks = Cell::new(0);
+        let found = bed.look_out(|| {
+            n_looks.set(n_looks.get() + 1);
+            n_looks.get() == work_at
+        });
+        assert_eq!(found, n_looks.get() == work_at && work_at > 0);
+        n_looks.get()
+    }
+
+    #[test]
+    fn a_bed_looks_out_for_as_long_as_that_pays() {
+        let bed = Bed::default();
+        let n_vain: u32 = (0..100 * PROBE_EVERY).map(|_| looks(&bed, u32::MAX)).sum();
+        // A probe and the few after it.
+        assert!(n_vain > 0 && n_vain <= 101 * MAX_LOOKS / 2, "{n_vain}");
+        while looks(&bed, 5) != 5 {}
+        let paid: Vec<u32> = (0..10).map(|_| looks(&bed, MAX_LOOKS / 4)).collect();
+        assert_eq!(paid, [MAX_LOOKS / 4; 10]);
+        assert_eq!(looks(&bed, u32::MAX), MAX_LOOKS);
     }
 }

@@ -5,10 +5,13 @@
 //! then on. So a bolt that blocks stalls nobody else. Once it hasn't blocked for a while, for it may have been the
 //! machine that stalled, it moves back.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, available_parallelism};
 use std::time::Duration;
+
+use rustix::thread::set_current_timer_slack;
 
 use squall_core::{Clock, Moment};
 
@@ -24,6 +27,11 @@ const OVERRUN: Duration = Duration::from_millis(50);
 const CALM: Duration = Duration::from_secs(10);
 /// How often that is doubled at most: to about an hour and a half.
 const MAX_DOUBLED: u32 = 9;
+/// A thread that sleeps for less than this goes to sleep at once, not to miss its time.
+const LOOK_OUT_BELOW: Duration = Duration::from_millis(1);
+/// How late the system may wake a thread that sleeps for a time, in ns. It is 50,000 by default: as much as a tuple takes
+/// otherwise.
+const TIMER_SLACK_NS: NonZero<u64> = NonZero::new(1_000).unwrap();
 /// How many slices tasks downstream may take out of turn in one round of a loop, so that those upstream
 /// have theirs.
 const DRAIN_SLICES: usize = 64;
@@ -39,6 +47,9 @@ pub(crate) struct Threads {
     touch_every: Duration,
     loops: Vec<Loop>,
     all: Vec<Arc<Seat>>,
+    n_cores: usize,
+    /// How many threads are at work, the watcher left out.
+    n_awake: AtomicUsize,
     watcher: Bed,
     /// The watcher sleeps until a loop wakes.
     dozing: AtomicBool,
@@ -123,6 +134,8 @@ impl Threads {
             touch_every: assembly.settings.message_timeout.0 / 4,
             loops: loops.collect(),
             all: assembly.seats.clone(),
+            n_cores: available_parallelism().map_or(1, NonZero::get),
+            n_awake: AtomicUsize::new(0),
             watcher: Bed::default(),
             dozing: AtomicBool::new(false),
             handles: Mutex::default(),
@@ -145,7 +158,7 @@ impl Threads {
         }
         for loop_idx in 0..self.loops.len() {
             self.spawn(&format!("squall-loop-{loop_idx}"), move |this| {
-                this.run_loop(loop_idx, 0);
+                this.work(|| this.run_loop(loop_idx, 0));
             })?;
         }
         self.spawn("squall-watch", Self::watch)
@@ -189,8 +202,17 @@ impl Threads {
         let seat = seat.clone();
         self.spawn(
             &format!("squall-{}-{}", seat.component, seat.id),
-            move |this| this.run_alone(&seat, Stay::Forever),
+            move |this| this.work(|| this.run_alone(&seat, Stay::Forever)),
         )
+    }
+
+    /// Begins and ends a thread that runs tasks.
+    fn work(&self, run: impl FnOnce()) {
+        // What can't be had makes a topology slower, not wrong.
+        set_current_timer_slack(Some(TIMER_SLACK_NS)).unwrap_or_default();
+        self.n_awake.fetch_add(1, Ordering::Relaxed);
+        run();
+        self.n_awake.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Runs the seats of a loop in turn, until all have ended or the loop is taken away.
@@ -231,8 +253,7 @@ impl Threads {
             if !worked {
                 let due = own().filter_map(|seat| seat.due()).min();
                 let ready = || self.control.has_ended() || own().any(|seat| seat.is_ready(now));
-                bed.sleep(due.map(|due| due.since(now)), ready);
-                self.rouse_watcher();
+                self.rest(bed, due.map(|due| due.since(now)), ready);
                 now = self.clock.now();
             }
         }
@@ -255,12 +276,24 @@ impl Threads {
                 }
             } else {
                 let ready = || self.control.has_ended() || seat.is_ready(now);
-                seat.bell
-                    .own_bed()
-                    .sleep(seat.due().map(|due| due.since(now)), ready);
-                self.rouse_watcher();
+                let due = seat.due().map(|due| due.since(now));
+                self.rest(seat.bell.own_bed(), due, ready);
             }
         }
+    }
+
+    /// Has a thread wait until it is woken or `at_most` has passed. First it looks out for work, if a core is free for
+    /// that: where threads outnumber cores, whoever is waited for may need this one.
+    fn rest(&self, bed: &Bed, at_most: Option<Duration>, ready: impl Fn() -> bool) {
+        let has_core = self.n_awake.load(Ordering::Relaxed) <= self.n_cores;
+        let has_time = at_most.is_none_or(|at_most| at_most >= LOOK_OUT_BELOW);
+        if has_core && has_time && bed.look_out(&ready) {
+            return;
+        }
+        self.n_awake.fetch_sub(1, Ordering::Relaxed);
+        bed.sleep(at_most, ready);
+        self.n_awake.fetch_add(1, Ordering::Relaxed);
+        self.rouse_watcher();
     }
 
     /// Has the watcher look again: something is at work.
@@ -326,7 +359,7 @@ impl Threads {
             if turn.replace(Turn::between(next), &this.loops[loop_idx].turn) {
                 seat.move_out();
                 tracing::debug!(component_id = %seat.component, task_id = %seat.id, "task has left its loop");
-                this.run_loop(loop_idx, next);
+                this.work(|| this.run_loop(loop_idx, next));
             }
         });
         if let Err(error) = taken_over {

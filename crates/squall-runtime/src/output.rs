@@ -134,10 +134,18 @@ impl TaskOutput {
     }
 
     /// Acks the tuples in hand: their own edge ids out and their children's in, in one stroke.
+    #[inline]
     pub(crate) fn ack_in_hand(&mut self) {
-        for anchor in std::mem::take(&mut self.in_hand).as_slice() {
-            self.lanes.push(anchor.root, Word::Xor(anchor.edge));
+        match &self.in_hand {
+            Anchors::None => return,
+            Anchors::One(anchor) => self.lanes.push_xor(anchor.root, anchor.edge),
+            Anchors::Many(anchors) => {
+                for anchor in anchors {
+                    self.lanes.push_xor(anchor.root, anchor.edge);
+                }
+            }
         }
+        self.in_hand = Anchors::None;
     }
 
     /// Fails the trees of the tuple in hand.

@@ -178,26 +178,39 @@ impl Lanes {
 
     /// Adds a word to a root's lane; [`Lanes::flush`] sends it.
     pub(crate) fn push(&mut self, root: RootId, word: Word) {
-        let RootId {
-            task,
-            slot,
-            generation,
-        } = root;
-        if mutation::is_on(Mutation::DropContribution) && slot == 3 && matches!(word, Word::Xor(_))
-        {
+        if let Some(lane) = self.lane_of(root) {
+            lane.push(contribution(root, word));
+        }
+    }
+
+    /// Adds what a tuple contributes to its root: what nearly every word is.
+    #[inline]
+    pub(crate) fn push_xor(&mut self, root: RootId, xor: u64) {
+        if mutation::is_on(Mutation::DropContribution) && root.slot == 3 {
             return;
         }
-        let Some(lane) = self.lanes.get_mut(task.idx()) else {
+        let Some(lane) = self.lane_of(root) else {
             return;
         };
-        if lane.kept.is_empty() {
-            self.dirty.push(task.0);
+        // Tuples of one tree mostly follow each other: the cheap half of the merging.
+        match lane.kept.last_mut() {
+            Some(Contribution {
+                slot,
+                generation,
+                word: Word::Xor(kept),
+            }) if *slot == root.slot && *generation == root.generation => *kept ^= xor,
+            _ => lane.keep(contribution(root, Word::Xor(xor))),
         }
-        lane.push(Contribution {
-            slot,
-            generation,
-            word,
-        });
+    }
+
+    /// Returns the lane to a root's owner, which something is about to be added to.
+    #[inline]
+    fn lane_of(&mut self, root: RootId) -> Option<&mut Lane> {
+        let lane = self.lanes.get_mut(root.task.idx())?;
+        if lane.kept.is_empty() {
+            self.dirty.push(root.task.0);
+        }
+        Some(lane)
     }
 
     /// Sends what the lanes hold. Returns false if an inbox was full: call again soon.
@@ -237,6 +250,11 @@ impl Lane {
             *kept ^= xor;
             return;
         }
+        self.keep(contribution);
+    }
+
+    #[inline]
+    fn keep(&mut self, contribution: Contribution) {
         self.kept.push(contribution);
         if self.kept.len() > self.merge_above {
             self.merge();
@@ -273,6 +291,14 @@ impl Lane {
         }
         self.kept = kept;
         self.merge_above = MERGE_ABOVE.max(2 * self.kept.len());
+    }
+}
+
+const fn contribution(root: RootId, word: Word) -> Contribution {
+    Contribution {
+        slot: root.slot,
+        generation: root.generation,
+        word,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use squall_core::engine::{Anchor, Anchors, Batch};
 use squall_core::{AckToken, Schema, TaskId, Value};
 
-use crate::ack::{Lanes, Word};
+use crate::ack::Lanes;
 use crate::draft::{Draft, Origin};
 use crate::task::Neighbour;
 
@@ -67,7 +67,7 @@ impl Parents<'_> {
         let mut trees = self.grow(rng);
         reader.call(origin, row, &mut trees);
         for anchor in trees.as_slice() {
-            lanes.push(anchor.root, Word::Xor(anchor.edge));
+            lanes.push_xor(anchor.root, anchor.edge);
         }
     }
 }
