@@ -85,7 +85,7 @@ impl Output for Recorder {
         &mut self.row
     }
 
-    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>> {
         let values = std::mem::take(&mut self.row);
         let fields = self.fields(to.stream)?;
         assert_eq!(values.len(), fields.len(), "{values:?} for {fields:?}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::fields::Schema;
 use crate::ids::TaskId;
-use crate::value::Value;
+use crate::value::{Value, append_clones};
 
 /// The rows that one task emitted to one stream, for one reader, between two flushes.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Batch {
     #[inline]
     pub fn push_cloned(&mut self, row: &[Value], bytes: usize) {
         debug_assert_eq!(row.len(), self.width);
-        self.values.extend_from_slice(row);
+        append_clones(&mut self.values, row);
         self.n_rows += 1;
         self.bytes += bytes;
     }

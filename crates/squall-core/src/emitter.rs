@@ -40,8 +40,8 @@ pub trait Output {
     /// edges can't take waits in the executor's outbox, and the executor parks after this tuple.
     ///
     /// # Errors
-    /// See [`EmitError`]; nothing was sent.
-    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError>;
+    /// See [`EmitError`]; nothing was sent. In a box: an answer for each tuple had better fit a register.
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>>;
 
     /// Returns a stream's fields.
     ///
@@ -132,7 +132,7 @@ impl<'a> Emit<'a> {
     /// See [`EmitError`]; nothing was emitted.
     pub fn emit(self, row: impl IntoRow) -> Result<(), EmitError> {
         row.append_to(self.output.row());
-        self.output.send(self.to)
+        self.output.send(self.to).map_err(|error| *error)
     }
 
     /// Emits a struct, its fields matched to the stream's by name.

@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::error::RowError;
 use crate::fields::Schema;
 use crate::ids::{ComponentId, StreamId, TaskId};
-use crate::value::{FromRow, Str, Value, from_row};
+use crate::value::{FromRow, Str, Value, append_clones, from_row};
 
 /// A row of named values and where it came from.
 ///
@@ -261,7 +261,7 @@ impl IntoRow for Vec<Value> {
 
 impl IntoRow for &[Value] {
     fn append_to(self, row: &mut Vec<Value>) {
-        row.extend_from_slice(self);
+        append_clones(row, self);
     }
 }
 

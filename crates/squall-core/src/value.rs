@@ -128,6 +128,23 @@ impl Value {
     }
 }
 
+/// Appends clones of values, one variant at a time: each is written where it is to lie. Were it put together somewhere
+/// else first, copying it would have to wait until all that was written before has left the processor.
+#[inline]
+pub(crate) fn append_clones(values: &mut Vec<Value>, more: &[Value]) {
+    values.reserve(more.len());
+    for value in more {
+        match value {
+            Value::Null => values.push(Value::Null),
+            Value::Bool(truth) => values.push(Value::Bool(*truth)),
+            Value::I64(number) => values.push(Value::I64(*number)),
+            Value::F64(number) => values.push(Value::F64(*number)),
+            Value::Str(text) => values.push(Value::Str(text.clone())),
+            Value::Bytes(_) | Value::List(_) | Value::Map(_) => values.push(value.clone()),
+        }
+    }
+}
+
 // Apart, so that asking a value without contents of its own is inlined.
 
 fn list_bytes(items: &[Value]) -> usize {

@@ -14,6 +14,7 @@ const PROBE_EVERY: u32 = 8;
 
 /// Where one thread sleeps. Waking one that is awake costs two atomic reads.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Bed {
     /// How often the sleeper looks for work before it sleeps. Written by its own thread alone.
     n_looks: AtomicU32,
@@ -92,6 +93,7 @@ impl Bed {
 
 /// Tells that one task has something to do, and wakes the thread that runs it.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Bell {
     rung: AtomicBool,
     /// The author's waker was used.

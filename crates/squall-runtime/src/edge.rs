@@ -17,6 +17,7 @@ use crate::bell::Bell;
 use crate::draft::{Draft, Origin};
 
 /// The queue itself; both sides share it.
+#[repr(align(128))]
 pub(crate) struct Edge {
     sender: Sender<Item>,
     receiver: Receiver<Item>,

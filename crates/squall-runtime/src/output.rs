@@ -301,52 +301,57 @@ impl TaskOutput {
     }
 
     #[inline]
-    fn find_stream(&self, name: Option<&str>) -> Result<usize, EmitError> {
+    fn find_stream(&self, name: Option<&str>) -> Result<usize, Box<EmitError>> {
         match (name, self.default_stream) {
             (None, Some(stream_idx)) => Ok(stream_idx),
             _ => self.find_named_stream(name),
         }
     }
 
-    fn find_named_stream(&self, name: Option<&str>) -> Result<usize, EmitError> {
+    fn find_named_stream(&self, name: Option<&str>) -> Result<usize, Box<EmitError>> {
         let name = name.unwrap_or(StreamId::DEFAULT);
         let found = self
             .streams
             .iter()
             .position(|stream| stream.schema.stream == name);
-        found.ok_or_else(|| EmitError::UnknownStream {
-            stream: name.to_owned(),
-            declared: self
-                .streams
-                .iter()
-                .map(|stream| stream.schema.stream.clone())
-                .collect(),
+        found.ok_or_else(|| {
+            let streams = self.streams.iter();
+            Box::new(EmitError::UnknownStream {
+                stream: name.to_owned(),
+                declared: streams.map(|stream| stream.schema.stream.clone()).collect(),
+            })
         })
     }
 
     /// Checks the row under construction against its stream; returns its bytes.
-    fn check_row(&self, stream_idx: usize, direct: Option<TaskId>) -> Result<usize, EmitError> {
+    fn check_row(
+        &self,
+        stream_idx: usize,
+        direct: Option<TaskId>,
+    ) -> Result<usize, Box<EmitError>> {
         let stream = &self.streams[stream_idx];
         let schema = &stream.schema;
         if self.row.len() != schema.fields.len() {
-            return Err(EmitError::WrongArity {
+            return Err(Box::new(EmitError::WrongArity {
                 stream: schema.stream.clone(),
                 n_values: self.row.len(),
                 fields: schema.fields.clone(),
-            });
+            }));
         }
         let bytes = row_bytes(&self.row);
         if bytes > self.max_tuple_bytes {
-            return Err(EmitError::TooLarge {
+            return Err(Box::new(EmitError::TooLarge {
                 bytes,
                 max_tuple_bytes: self.max_tuple_bytes,
-            });
+            }));
         }
         match direct {
-            Some(task) if !stream.reaches_directly(task) => Err(EmitError::NotSubscribed {
-                stream: schema.stream.clone(),
-                task,
-            }),
+            Some(task) if !stream.reaches_directly(task) => {
+                Err(Box::new(EmitError::NotSubscribed {
+                    stream: schema.stream.clone(),
+                    task,
+                }))
+            }
             _ => Ok(bytes),
         }
     }
@@ -418,7 +423,7 @@ impl TaskOutput {
         self.fail_refused();
     }
 
-    fn send_to(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+    fn send_to(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>> {
         let stream_idx = self.find_stream(to.stream)?;
         let bytes = self.check_row(stream_idx, to.task)?;
         let (direct, mut trees) = (to.task, Anchors::None);
@@ -537,7 +542,7 @@ impl Output for TaskOutput {
     }
 
     #[inline]
-    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>> {
         if self.call_only(&to) {
             return Ok(());
         }
@@ -549,6 +554,7 @@ impl Output for TaskOutput {
     fn fields(&self, stream: Option<&str>) -> Result<&[Str], EmitError> {
         self.find_stream(stream)
             .map(|stream_idx| self.streams[stream_idx].schema.fields.as_slice())
+            .map_err(|error| *error)
     }
 
     fn defer(&mut self) -> AckToken {

@@ -20,6 +20,7 @@ use crate::task::{Hand, Next, TaskCell};
 const NEVER: u64 = u64::MAX;
 
 /// A task and what others see of it.
+#[repr(align(128))]
 pub(crate) struct Seat {
     pub(crate) id: TaskId,
     pub(crate) component: ComponentId,

@@ -237,7 +237,7 @@ impl Output for Buffer {
         &mut self.row
     }
 
-    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>> {
         self.emits.push(Emitted {
             stream: to.stream.map_or_else(StreamId::default, StreamId::new),
             root: match to.anchoring {

@@ -293,7 +293,7 @@ impl Output for Recorder {
         &mut self.row
     }
 
-    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>> {
         let Anchoring::Root(id) = to.anchoring else {
             panic!("an untracked emit");
         };

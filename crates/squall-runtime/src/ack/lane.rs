@@ -24,6 +24,7 @@ const INBOX_BATCHES: usize = 256;
 const MERGE_ABOVE: usize = 4096;
 
 /// Where the contributions to one owner's roots arrive.
+#[repr(align(128))]
 pub(crate) struct Inbox {
     sender: Sender<Vec<Contribution>>,
     receiver: Receiver<Vec<Contribution>>,
@@ -146,6 +147,7 @@ impl Inbox {
 /// One task's lanes to all owners of roots.
 pub(crate) struct Lanes {
     inboxes: Arc<[Inbox]>,
+    /// Made by the thread that writes them, so that they lie where that one's memory does.
     lanes: Vec<Lane>,
     dirty: Vec<u32>,
 }
@@ -167,11 +169,10 @@ impl Default for Lane {
 
 impl Lanes {
     /// Makes the lanes to the inboxes of all tasks, indexed by task id.
-    pub(crate) fn new(inboxes: Arc<[Inbox]>) -> Self {
-        let lanes = inboxes.iter().map(|_| Lane::default()).collect();
+    pub(crate) const fn new(inboxes: Arc<[Inbox]>) -> Self {
         Self {
             inboxes,
-            lanes,
+            lanes: Vec::new(),
             dirty: Vec::new(),
         }
     }
@@ -206,6 +207,9 @@ impl Lanes {
     /// Returns the lane to a root's owner, which something is about to be added to.
     #[inline]
     fn lane_of(&mut self, root: RootId) -> Option<&mut Lane> {
+        if self.lanes.is_empty() {
+            self.lanes.resize_with(self.inboxes.len(), Lane::default);
+        }
         let lane = self.lanes.get_mut(root.task.idx())?;
         if lane.kept.is_empty() {
             self.dirty.push(root.task.0);

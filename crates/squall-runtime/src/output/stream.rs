@@ -7,6 +7,7 @@ use squall_core::{Schema, TaskId, Value};
 use crate::group::{Picks, Router};
 
 /// A stream's readers and its counters.
+#[repr(align(128))]
 pub(crate) struct StreamOut {
     pub(crate) schema: Arc<Schema>,
     subscriptions: Vec<Subscription>,

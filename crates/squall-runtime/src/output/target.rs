@@ -20,6 +20,7 @@ const BACKLOG_DELIVERIES: usize = 64;
 
 /// The sending side of one edge. The backlog is bounded by what one call of the author's code emits, and for
 /// a bolt's ticks and wakes by [`BACKLOG_DELIVERIES`]: the executor parks before the next one.
+#[repr(align(128))]
 pub(crate) struct Target {
     pub(crate) edge: Arc<Edge>,
     /// The delivery under construction.

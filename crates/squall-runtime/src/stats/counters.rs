@@ -36,6 +36,7 @@ impl Counter {
 
 /// One task's counters and distributions.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct TaskStats {
     streams: Vec<(StreamId, Counter, Counter)>,
     pub(crate) executed: Counter,

@@ -19,6 +19,7 @@ use crate::mutation::{self, Mutation};
 use calls::Calls;
 
 /// One task of a bolt.
+#[repr(align(128))]
 pub(crate) struct BoltTask {
     base: Base,
     maker: Maker,

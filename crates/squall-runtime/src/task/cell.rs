@@ -16,6 +16,7 @@ use crate::edge::Edge;
 const NEVER: u64 = u64::MAX;
 
 /// A task's place.
+#[repr(align(128))]
 pub(crate) struct TaskCell {
     /// `None` while the task is lent, and until it is put there.
     task: Mutex<Option<Task>>,

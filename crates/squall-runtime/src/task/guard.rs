@@ -13,6 +13,24 @@ pub(crate) fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(checked)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
+/// Runs author code that is run for each tuple. What it returns is looked at where it is and copied only where it is
+/// an error: to be copied, memory that was just written has to wait for all that was written before.
+#[inline]
+pub(crate) fn guard_tuple(call: impl FnOnce() -> Result<()>) -> Option<ComponentError> {
+    let mut fault = None;
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        if let Err(error) = call() {
+            // See `guard`.
+            drop(error.to_string());
+            fault = Some(error);
+        }
+    }));
+    match ran {
+        Ok(()) => fault,
+        Err(panic) => Some(panicked(&*panic)),
+    }
+}
+
 /// Runs author code that returns nothing; tells whether it came back.
 pub(crate) fn guard_silent(call: impl FnOnce()) -> Result<()> {
     guard(|| {

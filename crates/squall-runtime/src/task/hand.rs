@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use squall_core::engine::{Delivery, RootId};
 
 /// What a task has taken out of its edges and not executed yet.
+// Lines of its own: what one thread writes for each tuple must not lie beside what another one does.
+#[repr(align(128))]
 #[derive(Default)]
 pub(crate) struct Hand {
     delivery: Mutex<Option<Arc<Delivery>>>,

@@ -18,6 +18,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 const HELD_STUCK: Duration = Duration::from_secs(1);
 
 /// One task of a spout.
+#[repr(align(128))]
 pub(crate) struct SpoutTask {
     base: Base,
     maker: Maker,
@@ -203,41 +204,38 @@ impl SpoutTask {
             Rest::Until(due) if due <= now => self.rest = Rest::No,
             _ => {}
         }
-        if self.rest != Rest::No || !self.has_room() {
+        if self.rest != Rest::No || !has_room(&self.base) {
             return;
         }
+        let Some(instance) = &mut self.instance else {
+            return;
+        };
         self.base.borrow_neighbours();
-        let mut n_done = 0;
-        let mut fault = None;
-        while n_done < self.slice.n_tuples()
-            && self.rest == Rest::No
-            && fault.is_none()
-            && !self.base.bell.is_hurried()
-            && self.has_room()
-        {
-            let Some(instance) = &mut self.instance else {
+        let (mut n_done, at_most) = (0, self.slice.n_tuples());
+        let (base, component, rest) = (&mut self.base, &mut instance.component, &mut self.rest);
+        // One guard for many tuples: after one that panics there are none.
+        let polled = guard(|| {
+            while n_done < at_most && !base.bell.is_hurried() && has_room(base) {
+                match component.next_tuple(&mut SpoutEmitter::new(&mut base.output))? {
+                    Activity::Emitted => {
+                        n_done += 1;
+                        continue;
+                    }
+                    Activity::Idle => *rest = Rest::UntilWoken,
+                    Activity::IdleFor(pause) => *rest = Rest::Until(now + pause),
+                    Activity::Finished => *rest = Rest::Finished,
+                }
                 break;
-            };
-            let output = &mut self.base.output;
-            match guard(|| {
-                instance
-                    .component
-                    .next_tuple(&mut SpoutEmitter::new(output))
-            }) {
-                Ok(Activity::Emitted) => n_done += 1,
-                Ok(Activity::Idle) => self.rest = Rest::UntilWoken,
-                Ok(Activity::IdleFor(pause)) => self.rest = Rest::Until(now + pause),
-                Ok(Activity::Finished) => self.rest = Rest::Finished,
-                Err(error) => fault = Some(error),
             }
-        }
+            Ok(())
+        });
         self.base.give_back_neighbours();
         if n_done > 0 {
             let now = self.maker.services.clock.now();
             self.slice.learn(n_done, now.since(self.now()));
             self.base.output.now = now;
         }
-        if let Some(error) = fault {
+        if let Err(error) = polled {
             self.rest = Rest::Until(self.now() + ERROR_PAUSE);
             if error.remedy() == Remedy::DeadLetter {
                 self.base.gave_up(&error);
@@ -264,20 +262,10 @@ impl SpoutTask {
         }
         match self.rest {
             _ if phase != Phase::Active => Next::Wait,
-            Rest::No if self.has_room() => Next::Again,
+            Rest::No if has_room(&self.base) => Next::Again,
             Rest::Until(due) => Next::At(due),
             _ => Next::Wait,
         }
-    }
-
-    /// Tells whether the bounds on pending tuples leave room for another.
-    fn has_room(&self) -> bool {
-        let (settings, output) = (&self.base.settings, &self.base.output);
-        let pending = output.ledger.pending();
-        !output.is_blocked()
-            && pending.n_roots < settings.max_spout_pending as usize
-            && pending.bytes < settings.max_spout_pending_bytes.as_usize()
-            && self.base.control.held_bytes() < settings.max_held_bytes.as_usize()
     }
 
     /// Tells the topology when this task has nothing more to emit, and when it has again.
@@ -376,4 +364,14 @@ impl SpoutTask {
         self.base.restart_after(error);
         self.rest = Rest::No;
     }
+}
+
+/// Tells whether the bounds on pending tuples leave room for another.
+fn has_room(base: &Base) -> bool {
+    let (settings, output) = (&base.settings, &base.output);
+    let pending = output.ledger.pending();
+    !output.is_blocked()
+        && pending.n_roots < settings.max_spout_pending as usize
+        && pending.bytes < settings.max_spout_pending_bytes.as_usize()
+        && base.control.held_bytes() < settings.max_held_bytes.as_usize()
 }

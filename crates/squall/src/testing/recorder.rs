@@ -167,7 +167,7 @@ impl Output for Recorder {
         &mut self.row
     }
 
-    fn send(&mut self, to: EmitTo<'_>) -> Result<(), EmitError> {
+    fn send(&mut self, to: EmitTo<'_>) -> Result<(), Box<EmitError>> {
         let row = std::mem::take(&mut self.row);
         let schema = self.checked(to, &row)?;
         let tie = self.tie(to.anchoring);

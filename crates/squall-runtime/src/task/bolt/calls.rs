@@ -9,7 +9,7 @@ use squall_core::{Emitter, Moment, Tuple};
 use super::{BoltTask, Ending, Unflushed};
 use crate::edge::Edge;
 use crate::mutation::{self, Mutation};
-use crate::task::guard::guard;
+use crate::task::guard::guard_tuple;
 
 /// When a bolt may be called, and what for it has been in the present slice of its caller's.
 #[derive(Debug)]
@@ -84,10 +84,9 @@ impl BoltTask {
         if self.calls.n > 1 {
             self.execute_call(tuple, trees);
         } else {
-            let clock = self.maker.services.clock.clone();
-            let began = clock.now();
+            let began = self.maker.services.clock.now();
             self.execute_call(tuple, trees);
-            self.calls.first_took = clock.now().since(began);
+            self.calls.first_took = self.maker.services.clock.now().since(began);
         }
     }
 
@@ -102,9 +101,9 @@ impl BoltTask {
             output.ack_in_hand();
         }
         let component = &mut instance.component;
-        match guard(|| component.execute(tuple, &mut Emitter::new(output))) {
-            Ok(()) => self.calls.n_acked += u64::from(!output.is_deferred()),
-            Err(error) => {
+        match guard_tuple(|| component.execute(tuple, &mut Emitter::new(output))) {
+            None => self.calls.n_acked += u64::from(!output.is_deferred()),
+            Some(error) => {
                 output.spoil_hand();
                 self.reject(&error);
             }
