@@ -32,6 +32,8 @@ const LOOK_OUT_BELOW: Duration = Duration::from_millis(1);
 /// How late the system may wake a thread that sleeps for a time, in ns. It is 50,000 by default: as much as a tuple takes
 /// otherwise.
 const TIMER_SLACK_NS: NonZero<u64> = NonZero::new(1_000).unwrap();
+/// The stack of each thread, in bytes: for a chain of calls. Memory is taken as it is used.
+const STACK_BYTES: usize = 16 << 20;
 /// How many slices tasks downstream may take out of turn in one round of a loop, so that those upstream
 /// have theirs.
 const DRAIN_SLICES: usize = 64;
@@ -190,6 +192,7 @@ impl Threads {
         let this = self.clone();
         let handle = Builder::new()
             .name(name.to_owned())
+            .stack_size(STACK_BYTES)
             .spawn(move || body(&this))?;
         self.handles
             .lock()

@@ -502,10 +502,10 @@ impl TaskOutput {
         true
     }
 
-    /// Borrows the readers that can be called, for a slice.
-    pub(crate) fn borrow_neighbours(&mut self) {
+    /// Borrows the readers that can be called, for a slice in which so many tasks are called above this one.
+    pub(crate) fn borrow_neighbours(&mut self, depth: usize) {
         for target in &mut self.targets {
-            target.borrow_neighbour(self.now);
+            target.borrow_neighbour(depth, self.now);
         }
     }
 

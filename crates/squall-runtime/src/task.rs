@@ -128,9 +128,9 @@ pub(crate) struct Base {
 
 impl Base {
     /// Borrows the neighbours for a slice, unless the task has left the loop that they are on.
-    fn borrow_neighbours(&mut self) {
+    fn borrow_neighbours(&mut self, depth: usize) {
         if !self.bell.has_moved_out() {
-            self.output.borrow_neighbours();
+            self.output.borrow_neighbours(depth);
         }
     }
 

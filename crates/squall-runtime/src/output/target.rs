@@ -44,12 +44,12 @@ impl Target {
     }
 
     /// Borrows the reader where that can be called and nothing waits for it.
-    pub(crate) fn borrow_neighbour(&mut self, now: Moment) {
+    pub(crate) fn borrow_neighbour(&mut self, depth: usize, now: Moment) {
         if let Some(neighbour) = &mut self.neighbour
             && self.draft.is_empty()
             && self.backlog.is_empty()
         {
-            neighbour.borrow(&self.edge, now);
+            neighbour.borrow(&self.edge, depth, now);
         }
     }
 

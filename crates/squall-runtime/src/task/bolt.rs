@@ -155,7 +155,7 @@ impl BoltTask {
             return;
         }
         let began = self.now();
-        self.base.borrow_neighbours();
+        self.base.borrow_neighbours(0);
         let mut n_done = 0;
         while n_done < self.slice.n_tuples()
             && self.instance.is_some()

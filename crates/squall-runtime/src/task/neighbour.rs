@@ -14,6 +14,10 @@ use super::{BoltTask, TaskCell};
 use crate::bell::Bell;
 use crate::edge::Edge;
 
+/// How many calls there are at most within each other: they share a thread's stack, see
+/// [`crate::event_loop`]. What is further down a chain is written to.
+const MAX_DEPTH: usize = 16;
+
 /// A reader on the same loop, and an edge to it that is this task's alone.
 pub(crate) struct Neighbour {
     cell: Arc<TaskCell>,
@@ -34,13 +38,13 @@ impl Neighbour {
         }
     }
 
-    /// Borrows the reader and those behind it, unless it is at work, has left the loop or has something left that came
+    /// Borrows the reader, `depth` calls below a task that nobody calls, and those behind it, unless it is at work, has left the loop or has something left that came
     /// over `edge`: order would be lost.
-    pub(crate) fn borrow(&mut self, edge: &Arc<Edge>, now: Moment) {
-        if self.borrowed.is_none() && !self.bell.has_moved_out() {
+    pub(crate) fn borrow(&mut self, edge: &Arc<Edge>, depth: usize, now: Moment) {
+        if depth < MAX_DEPTH && self.borrowed.is_none() && !self.bell.has_moved_out() {
             self.borrowed = self.cell.lend(edge, now);
             if let Some(bolt) = &mut self.borrowed {
-                bolt.begin_calls(now);
+                bolt.begin_calls(depth, now);
             }
         }
     }

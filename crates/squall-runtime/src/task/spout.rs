@@ -210,7 +210,7 @@ impl SpoutTask {
         let Some(instance) = &mut self.instance else {
             return;
         };
-        self.base.borrow_neighbours();
+        self.base.borrow_neighbours(0);
         let (mut n_done, at_most) = (0, self.slice.n_tuples());
         let (base, component, rest) = (&mut self.base, &mut instance.component, &mut self.rest);
         // One guard for many tuples: after one that panics there are none.

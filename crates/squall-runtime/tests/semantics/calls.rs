@@ -173,6 +173,34 @@ fn keys_whose_task_shares_the_loop_never_leave_it() {
 }
 
 #[test]
+fn a_chain_however_long_is_called_only_so_deep() {
+    let log = Log::default();
+    let mut bench = Bench::new();
+    bench.topology.settings().max_spout_pending = 5;
+    let of_spout = log.clone();
+    bench.spout("b0", 1, move || Numbers::new(&of_spout, 40));
+    let (depth, deepest): (Arc<AtomicU64>, Arc<AtomicU64>) = Default::default();
+    for n in 1..=200 {
+        let (depth, deepest) = (depth.clone(), deepest.clone());
+        let bolt = bench.bolt(&format!("b{n}"), move || {
+            let (depth, deepest) = (depth.clone(), deepest.clone());
+            FnBolt::new(move |input, out, _| {
+                let own = depth.fetch_add(1, Ordering::SeqCst) + 1;
+                deepest.fetch_max(own, Ordering::SeqCst);
+                let emitted = out.emit(input.values());
+                depth.fetch_sub(1, Ordering::SeqCst);
+                Ok(emitted?)
+            })
+        });
+        bolt.shuffle(&format!("b{}", n - 1));
+    }
+    bench.run();
+    assert_eq!(log.acked().len(), 40);
+    let deepest = deepest.load(Ordering::SeqCst);
+    assert!(deepest > 1 && deepest <= 17, "{deepest}");
+}
+
+#[test]
 fn a_tree_fails_where_a_called_bolt_does_though_its_caller_is_well() {
     let watch = Watch::default();
     let of_b = watch.clone();

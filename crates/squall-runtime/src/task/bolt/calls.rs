@@ -70,10 +70,10 @@ impl BoltTask {
             && !self.base.output.is_blocked()
     }
 
-    /// Begins a slice of calls.
-    pub(in crate::task) fn begin_calls(&mut self, now: Moment) {
+    /// Begins a slice of calls, `depth` of them above this task's.
+    pub(in crate::task) fn begin_calls(&mut self, depth: usize, now: Moment) {
         self.base.output.now = now;
-        self.base.borrow_neighbours();
+        self.base.borrow_neighbours(depth + 1);
     }
 
     /// Executes one tuple that belongs to `trees`, and adds to these what is to be contributed for it: the ids of
