@@ -13,7 +13,7 @@ pub struct MemoryBound {
     pub edges_bytes: u64,
     /// What spouts may keep for replay: `max_spout_pending_bytes` for each task.
     pub pending_bytes: u64,
-    /// Ledgers: 72 bytes for each tree that may be pending.
+    /// Ledgers: 52 bytes for each tree that may be pending.
     pub ledgers_bytes: u64,
     /// What windows may hold.
     pub held_bytes: u64,
@@ -28,7 +28,11 @@ impl MemoryBound {
                 component.inputs.iter().map(|input| input.from).collect();
             emitters.sort_unstable();
             emitters.dedup();
-            emitters.len() * component.n_tasks()
+            // One of several tasks of an emitter may share the reader's loop: that one has an edge of its own.
+            let n_senders = emitters
+                .iter()
+                .map(|emitter| layout.components[*emitter].n_tasks().min(2));
+            n_senders.sum::<usize>() * component.n_tasks()
         });
         let spouts = layout
             .components
@@ -44,7 +48,7 @@ impl MemoryBound {
         Self {
             edges_bytes: (2 * n_edges as u64).saturating_mul(settings.edge_bytes.0),
             pending_bytes: n_spout_tasks.saturating_mul(settings.max_spout_pending_bytes.0),
-            ledgers_bytes: (72 * n_spout_tasks)
+            ledgers_bytes: (52 * n_spout_tasks)
                 .saturating_mul(u64::from(settings.max_spout_pending)),
             held_bytes: settings.max_held_bytes.0,
         }
