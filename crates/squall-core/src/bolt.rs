@@ -13,7 +13,11 @@ use crate::tuple::Tuple;
 /// A step: takes tuples, emits tuples.
 ///
 /// One instance serves one task and is never called by two threads at once. Calls that block hold up
-/// their own executor only: the engine moves the others away.
+/// their own executor only: the engine moves the others away. An exception is the first time that a bolt blocks which
+/// has not done so before: a task on the same loop may have been calling it, and waits with it that once.
+///
+/// So an emit may run the reader's code before it returns. Hold no lock across one that a reader takes as well, and
+/// wait in no bolt for what a spout or a bolt before it is to do. A bolt that has to is `dedicated`.
 ///
 /// ```
 /// use squall_core::{Bolt, Emitter, Outputs, Result, Tuple};

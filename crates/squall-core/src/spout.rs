@@ -24,7 +24,8 @@ pub enum Activity {
 
 /// A source: emits tuples and hears what became of them.
 ///
-/// One instance serves one task and is never called by two threads at once.
+/// One instance serves one task and is never called by two threads at once. An emit may run the reader's code before it
+/// returns, see [`crate::Bolt`].
 pub trait Spout: Send {
     /// Declares the streams that this spout emits to. Called on instances that never run as well.
     fn outputs(&self) -> Outputs;

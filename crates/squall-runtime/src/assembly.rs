@@ -21,7 +21,9 @@ use crate::ports::{AckEnd, Events, Part, Ports};
 use crate::seat::{Seat, SeatParts};
 use crate::services::{Options, Services, StartError};
 use crate::stats::TaskStats;
-use crate::task::{Base, BoltTask, Inputs, Maker, Neighbour, Restarts, SpoutTask, Task, TaskCell};
+use crate::task::{
+    Base, BoltTask, Inputs, Maker, Neighbour, Restarts, SpoutTask, Task, TaskCell, Trial,
+};
 
 use loops::{assign_loops, sinks_first};
 use wiring::Wiring;
@@ -270,6 +272,7 @@ impl Builder<'_> {
             jam: None,
             n_pending: 0,
             ended_room: Vec::new(),
+            trial: Trial::new(self.call_after),
         };
         let inputs = self.wiring.inputs_of(task);
         let edges = inputs.iter().map(|input| input.edge.clone()).collect();
@@ -278,13 +281,7 @@ impl Builder<'_> {
         let cell = self.cells[task.idx()].clone();
         cell.put(match component.kind {
             Kind::Spout => Task::Spout(Box::new(SpoutTask::new(base, maker))),
-            Kind::Bolt => Task::Bolt(Box::new(BoltTask::new(
-                base,
-                maker,
-                inputs,
-                component.tick,
-                self.call_after,
-            ))),
+            Kind::Bolt => Task::Bolt(Box::new(BoltTask::new(base, maker, inputs, component.tick))),
         });
         Ok(Seat::new(SeatParts {
             id: task,

@@ -214,7 +214,8 @@ impl Bell {
     /// Takes the task back to its loop, whose thread runs it from now on.
     pub(crate) fn move_in(&self) {
         self.moved_out.store(false, Ordering::SeqCst);
-        self.home.wake();
+        // The loop may be about to sleep until the times that it knew of.
+        self.ring_anew();
     }
 
     /// Where the task's own thread sleeps.

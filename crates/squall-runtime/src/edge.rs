@@ -106,7 +106,7 @@ impl Edge {
         self.pop().map_or(Ok(()), |item| Err(Refused::Closed(item)))
     }
 
-    /// Asks to be woken when half of the room is free. Try again after this and before parking: the room may have
+    /// Asks to be woken when there is room. Try again after this and before parking: the room may have
     /// come in between.
     pub(crate) fn await_room(&self, sender: &Arc<Bell>) {
         self.await_room_for(
@@ -222,12 +222,9 @@ impl Edge {
 
     fn took(&self, bytes: usize) {
         self.n_taken.fetch_add(1, Ordering::Relaxed);
-        let n_batches = self.batches.fetch_sub(1, Ordering::SeqCst) - 1;
-        let bytes_left = self.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        // Not before there is room for several: who is woken for one delivery's room sleeps again after it.
-        if 2 * n_batches <= self.capacity_batches && 2 * bytes_left <= self.capacity_bytes {
-            self.wake_waiting();
-        }
+        self.batches.fetch_sub(1, Ordering::SeqCst);
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.wake_waiting();
     }
 
     fn wake_waiting(&self) {

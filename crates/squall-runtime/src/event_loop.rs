@@ -194,10 +194,9 @@ impl Threads {
             .name(name.to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || body(&this))?;
-        self.handles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(handle);
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| !handle.is_finished());
+        handles.push(handle);
         Ok(())
     }
 
@@ -291,7 +290,7 @@ impl Threads {
         let has_core = self.n_awake.load(Ordering::Relaxed) <= self.n_cores;
         let has_time = at_most.is_none_or(|at_most| at_most >= LOOK_OUT_BELOW);
         if has_core && has_time && bed.look_out(&ready) {
-            return;
+            return self.rouse_watcher();
         }
         self.n_awake.fetch_sub(1, Ordering::Relaxed);
         bed.sleep(at_most, ready);

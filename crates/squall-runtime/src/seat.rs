@@ -113,7 +113,8 @@ impl Seat {
     pub(crate) fn due(&self) -> Option<Moment> {
         match self.due.load(Ordering::Relaxed) {
             NEVER => None,
-            _ if self.has_ended() => None,
+            // One that is lent is rung for when it comes back.
+            _ if self.has_ended() || self.cell.is_lent() => None,
             nanos => Some(Moment::from_nanos(nanos)),
         }
     }

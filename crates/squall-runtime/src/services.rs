@@ -27,8 +27,9 @@ pub struct Options {
     pub n_loops: Option<usize>,
     /// Whether neighbours that can share a loop do. On by default.
     pub fuse: bool,
-    /// How many tuples a fused bolt executes from its edge before the task in front of it calls it instead. While a
-    /// call lasts, its caller does nothing else: so a bolt that blocks from the start is never called.
+    /// How many tuples a task deals with before it calls readers on its loop, or is called itself, instead of tuples
+    /// being sent over an edge. Who calls and who is called wait for each other: one that blocks does neither, and
+    /// begins anew.
     pub call_after: u32,
     /// Which tasks run here and which elsewhere; `None` is all of them here. The spouts of a part wait for
     /// [`crate::Running::activate`] before they open.

@@ -13,6 +13,7 @@ mod neighbour;
 mod restarts;
 mod slice;
 mod spout;
+mod trial;
 mod unacked;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) use instance::Maker;
 pub(crate) use neighbour::Neighbour;
 pub(crate) use restarts::Restarts;
 pub(crate) use spout::SpoutTask;
+pub(crate) use trial::Trial;
 
 /// How often a ledger looks for trees that have outlived the time-out.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -122,16 +124,24 @@ pub(crate) struct Base {
     pub(crate) jam: Option<(Moment, u64)>,
     /// The pending roots that the topology has been told of.
     pub(crate) n_pending: usize,
+    /// Whether the task calls others, and is called.
+    pub(crate) trial: Trial,
     /// An empty list, with room for the next ends.
     pub(crate) ended_room: Vec<Ended>,
 }
 
 impl Base {
-    /// Borrows the neighbours for a slice, unless the task has left the loop that they are on.
+    /// Borrows the neighbours for a slice, unless the task has left the loop that they are on, or may block: they would
+    /// stand still meanwhile, whoever else waits for them.
     fn borrow_neighbours(&mut self, depth: usize) {
-        if !self.bell.has_moved_out() {
+        if self.trial.is_passed() && !self.bell.has_moved_out() {
             self.output.borrow_neighbours(depth);
         }
+    }
+
+    /// Takes note of so many tuples that the task has dealt with in a slice.
+    fn learn(&mut self, n_done: usize) {
+        self.trial.learn(n_done, self.bell.is_hurried());
     }
 
     /// Gives the neighbours back. Returns how long they were called for, by estimate.

@@ -67,7 +67,6 @@ impl BoltTask {
         maker: Maker,
         inputs: Inputs,
         declared_tick: Option<Duration>,
-        call_after: u32,
     ) -> Self {
         Self {
             base,
@@ -80,7 +79,7 @@ impl BoltTask {
             unflushed: Unflushed::Work,
             said_end: false,
             ending: Ending::No,
-            calls: Calls::new(call_after),
+            calls: Calls::default(),
         }
     }
 
@@ -185,7 +184,7 @@ impl BoltTask {
         self.base.output.now = now;
         self.slice.learn(n_done, took);
         self.count_executed(n_done, took.saturating_sub(elsewhere));
-        self.calls.learn(n_done, self.base.bell.is_hurried());
+        self.base.learn(n_done);
     }
 
     fn count_executed(&self, n_done: usize, took: Duration) {

@@ -70,8 +70,8 @@ impl TaskCell {
 
     /// Takes a lent task back. Its seat is to be told.
     pub(super) fn take_back(&self, bolt: Box<BoltTask>) {
-        self.put(Task::Bolt(bolt));
         self.entered.store(NEVER, Ordering::Relaxed);
+        self.put(Task::Bolt(bolt));
         self.is_lent.store(false, Ordering::SeqCst);
     }
 

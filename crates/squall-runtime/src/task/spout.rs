@@ -233,6 +233,7 @@ impl SpoutTask {
         if n_done > 0 {
             let now = self.maker.services.clock.now();
             self.slice.learn(n_done, now.since(self.now()));
+            self.base.learn(n_done);
             self.base.output.now = now;
         }
         if let Err(error) = polled {

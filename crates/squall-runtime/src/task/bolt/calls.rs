@@ -11,51 +11,19 @@ use crate::edge::Edge;
 use crate::mutation::{self, Mutation};
 use crate::task::guard::guard_tuple;
 
-/// When a bolt may be called, and what for it has been in the present slice of its caller's.
-#[derive(Debug)]
+/// What a bolt has been called for in the present slice of its caller's.
+#[derive(Debug, Default)]
 pub(super) struct Calls {
-    /// How many tuples it has to execute from its edges before, without taking too long.
-    after: u32,
-    n_trials: u32,
     n: usize,
     n_acked: u64,
     /// How long the first call took: reading the clock for each would take longer than many of them.
     first_took: Duration,
 }
 
-impl Calls {
-    pub(super) const fn new(after: u32) -> Self {
-        Self {
-            after,
-            n_trials: 0,
-            n: 0,
-            n_acked: 0,
-            first_took: Duration::ZERO,
-        }
-    }
-
-    /// Learns from a slice of tuples. After one that took too long the trial begins anew.
-    pub(super) fn learn(&mut self, n_done: usize, took_too_long: bool) {
-        self.n_trials = match took_too_long {
-            true => 0,
-            false => self
-                .n_trials
-                .saturating_add(u32::try_from(n_done).unwrap_or(u32::MAX)),
-        };
-    }
-
-    /// Begins a slice, and returns what there was in the one before.
-    const fn begin(&mut self) -> (usize, u64, Duration) {
-        let before = (self.n, self.n_acked, self.first_took);
-        (self.n, self.n_acked, self.first_took) = (0, 0, Duration::ZERO);
-        before
-    }
-}
-
 impl BoltTask {
     /// Tells whether calls can begin instead of tuples over `edge`: none of those is left.
     pub(in crate::task) fn can_begin_calls(&self, edge: &Arc<Edge>) -> bool {
-        self.calls.n_trials >= self.calls.after
+        self.base.trial.is_passed()
             && self.can_be_called()
             && !self.said_end
             && edge.is_empty()
@@ -114,7 +82,11 @@ impl BoltTask {
     /// Ends a slice of calls. Returns how long they took all together, by estimate.
     pub(in crate::task) fn end_calls(&mut self) -> Duration {
         let elsewhere = self.base.give_back_neighbours();
-        let (n, n_acked, first_took) = self.calls.begin();
+        let Calls {
+            n,
+            n_acked,
+            first_took,
+        } = std::mem::take(&mut self.calls);
         if n == 0 {
             return Duration::ZERO;
         }
@@ -124,7 +96,7 @@ impl BoltTask {
         // It waited nowhere.
         self.base.stats.queue.record(Duration::ZERO, n as u64);
         self.count_executed(n, took.saturating_sub(elsewhere));
-        self.calls.learn(n, self.base.bell.is_hurried());
+        self.base.learn(n);
         took
     }
 }
