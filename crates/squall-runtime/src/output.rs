@@ -389,18 +389,17 @@ impl TaskOutput {
             }
         };
         stream.count(picked.len());
-        let schema = &stream.schema;
         let origin = Origin {
             task: *task,
             stream_idx,
-            schema,
+            schema: &stream.schema,
         };
         let (mut is_full, mut n_left) = (false, picked.len());
         for target_idx in picked {
             n_left -= 1;
             let target = &mut targets[*target_idx];
             if let Some(reader) = target.callee() {
-                parents.call(reader, (stream_idx, schema, *task), row, rng, lanes);
+                parents.call(reader, origin, row, rng, lanes);
                 continue;
             }
             let lay = |batch: &mut Batch| lay_row(batch, row, bytes, n_left == 0);
@@ -485,7 +484,11 @@ impl TaskOutput {
         if self.row.len() != schema.fields.len() || bytes > self.max_tuple_bytes {
             return false;
         }
-        let origin = (stream_idx, schema, self.task);
+        let origin = Origin {
+            task: self.task,
+            stream_idx,
+            schema,
+        };
         match to.anchoring {
             Anchoring::Input => reader.call(origin, &mut self.row, &mut self.in_hand),
             Anchoring::Unanchored => reader.call(origin, &mut self.row, &mut Anchors::None),

@@ -190,17 +190,8 @@ impl Lanes {
         if mutation::is_on(Mutation::DropContribution) && root.slot == 3 {
             return;
         }
-        let Some(lane) = self.lane_of(root) else {
-            return;
-        };
-        // Tuples of one tree mostly follow each other: the cheap half of the merging.
-        match lane.kept.last_mut() {
-            Some(Contribution {
-                slot,
-                generation,
-                word: Word::Xor(kept),
-            }) if *slot == root.slot && *generation == root.generation => *kept ^= xor,
-            _ => lane.keep(contribution(root, Word::Xor(xor))),
+        if let Some(lane) = self.lane_of(root) {
+            lane.push_xor(root.slot, root.generation, xor);
         }
     }
 
@@ -239,22 +230,27 @@ impl Lanes {
 
 impl Lane {
     fn push(&mut self, contribution: Contribution) {
+        match contribution.word {
+            Word::Xor(xor) => self.push_xor(contribution.slot, contribution.generation, xor),
+            _ => self.keep(contribution),
+        }
+    }
+
+    #[inline]
+    fn push_xor(&mut self, slot: u32, generation: u64, xor: u64) {
         // Tuples of one tree mostly follow each other: the cheap half of the merging.
-        if let (
+        match self.kept.last_mut() {
             Some(Contribution {
+                slot: last,
+                generation: of_last,
+                word: Word::Xor(kept),
+            }) if *last == slot && *of_last == generation => *kept ^= xor,
+            _ => self.keep(Contribution {
                 slot,
                 generation,
-                word: Word::Xor(kept),
+                word: Word::Xor(xor),
             }),
-            Word::Xor(xor),
-        ) = (self.kept.last_mut(), &contribution.word)
-            && *slot == contribution.slot
-            && *generation == contribution.generation
-        {
-            *kept ^= xor;
-            return;
         }
-        self.keep(contribution);
     }
 
     #[inline]

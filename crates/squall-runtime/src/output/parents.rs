@@ -1,9 +1,7 @@
 //! What a row's trees learn of it: the id of a tuple that waits, or what was left of one that was called with.
 
-use std::sync::Arc;
-
 use squall_core::engine::{Anchor, Anchors, Batch};
-use squall_core::{AckToken, Schema, TaskId, Value};
+use squall_core::{AckToken, Value};
 
 use crate::ack::Lanes;
 use crate::draft::{Draft, Origin};
@@ -56,7 +54,7 @@ impl Parents<'_> {
     pub(super) fn call(
         &mut self,
         reader: &mut Neighbour,
-        origin: (usize, &Arc<Schema>, TaskId),
+        origin: Origin<'_>,
         row: &mut Vec<Value>,
         rng: &mut fastrand::Rng,
         lanes: &mut Lanes,

@@ -6,12 +6,14 @@
 //! What can't be called now, for it parks, restarts or still has tuples in its edge, is written to as ever.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use squall_core::engine::Anchors;
-use squall_core::{Moment, Schema, TaskId, Tuple, Value};
+use squall_core::{Moment, Tuple, Value};
 
 use super::{BoltTask, TaskCell};
 use crate::bell::Bell;
+use crate::draft::Origin;
 use crate::edge::Edge;
 
 /// How many calls there are at most within each other: they share a thread's stack, see
@@ -38,8 +40,8 @@ impl Neighbour {
         }
     }
 
-    /// Borrows the reader, `depth` calls below a task that nobody calls, and those behind it, unless it is at work, has left the loop or has something left that came
-    /// over `edge`: order would be lost.
+    /// Borrows the reader, `depth` calls below a task that nobody calls, and those behind it, unless it is at work,
+    /// has left the loop or has something left that came over `edge`: order would be lost.
     pub(crate) fn borrow(&mut self, edge: &Arc<Edge>, depth: usize, now: Moment) {
         if depth < MAX_DEPTH && self.borrowed.is_none() && !self.bell.has_moved_out() {
             self.borrowed = self.cell.lend(edge, now);
@@ -60,15 +62,10 @@ impl Neighbour {
     /// Has the reader execute a row that belongs to `trees`, and adds to these what is to be contributed for it. The
     /// row is as it was.
     #[inline]
-    pub(crate) fn call(
-        &mut self,
-        (stream_idx, schema, source): (usize, &Arc<Schema>, TaskId),
-        row: &mut Vec<Value>,
-        trees: &mut Anchors,
-    ) {
+    pub(crate) fn call(&mut self, origin: Origin<'_>, row: &mut Vec<Value>, trees: &mut Anchors) {
         let tuple_idx = match self.tuples.first() {
-            Some((known, _)) if *known == stream_idx => 0,
-            _ => self.tuple_of(stream_idx, schema, source),
+            Some((known, _)) if *known == origin.stream_idx => 0,
+            _ => self.tuple_of(origin),
         };
         if let (Some(bolt), Some((_, tuple))) = (&mut self.borrowed, self.tuples.get_mut(tuple_idx))
         {
@@ -80,11 +77,16 @@ impl Neighbour {
 
     /// Returns the index of the stream's tuple, which is made if it is the first one.
     #[cold]
-    fn tuple_of(&mut self, stream_idx: usize, schema: &Arc<Schema>, source: TaskId) -> usize {
+    fn tuple_of(&mut self, origin: Origin<'_>) -> usize {
+        let Origin {
+            task,
+            stream_idx,
+            schema,
+        } = origin;
         let known = self.tuples.iter().position(|(idx, _)| *idx == stream_idx);
         known.unwrap_or_else(|| {
             let blank = vec![Value::default(); schema.fields.len()];
-            let tuple = Tuple::own(schema.clone(), source, blank);
+            let tuple = Tuple::own(schema.clone(), task, blank);
             self.tuples.push((stream_idx, tuple));
             self.tuples.len() - 1
         })
@@ -92,9 +94,9 @@ impl Neighbour {
 
     /// Gives the reader back, and has its seat see to what it has to send. Returns how long it was called for,
     /// by estimate.
-    pub(crate) fn give_back(&mut self) -> std::time::Duration {
+    pub(crate) fn give_back(&mut self) -> Duration {
         let Some(mut bolt) = self.borrowed.take() else {
-            return std::time::Duration::ZERO;
+            return Duration::ZERO;
         };
         let took = bolt.end_calls();
         self.cell.take_back(bolt);
