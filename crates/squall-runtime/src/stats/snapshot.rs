@@ -73,7 +73,8 @@ pub struct TaskSnapshot {
     pub queued_bytes: u64,
     /// How long tuples waited there.
     pub queue_us: Latency,
-    /// How long `execute` took, averaged within each slice.
+    /// How long `execute` took, averaged within each slice. Of a slice of calls by the task in front the first one is
+    /// taken for all of them: an estimate.
     pub execute_us: Latency,
     /// How long the trees that the task owns took from emit to ack.
     pub complete_us: Latency,
